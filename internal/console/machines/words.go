@@ -1,0 +1,16 @@
+package machines
+
+import (
+	"context"
+	_ "embed"
+
+	"parley/internal/httpx/words"
+)
+
+//go:embed words.yaml
+var wordsFile []byte
+
+var book = words.NewBook("machines", wordsFile)
+
+// say gives this room's sentence for key in the reader's language.
+func say(ctx context.Context, key string, args ...any) string { return book.Say(ctx, key, args...) }
