@@ -325,30 +325,51 @@ func TestReviewGoesToOtherPeople(t *testing.T) {
 	})
 }
 
+// 投诉管理办法 20: thirty days from the answer; the page and the letter name the
+// day that the desk keeps to.
 func TestReviewMustComeWithin30Days(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bank) {
 		ctx := context.Background()
-		c := b.open(t, complaint.Intake{Source: "web", Words: "不知道是谁打的"})
-		if c.Cause != nil {
-			t.Error("a cause out of thin air")
+		var ids []contact.ID
+		var by time.Time
+		for range 2 {
+			c := b.open(t, complaint.Intake{Source: "web", Words: "不知道是谁打的"})
+			if c.Cause != nil {
+				t.Error("a cause out of thin air")
+			}
+			d := decision()
+			if _, err := b.Take(ctx, c.ID, "h"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Propose(ctx, c.ID, "h", d); code(err) != "block_nobody" {
+				t.Errorf("blocked an unknown person: %v", err)
+			}
+			d.Block = nil
+			if _, err := b.Propose(ctx, c.ID, "h", d); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Answer(ctx, c.ID, "a"); err != nil {
+				t.Fatal(err)
+			}
+			f, err := b.Get(ctx, c.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, by = append(ids, c.ID), f.ReviewBy
 		}
-		d := decision()
-		if _, err := b.Take(ctx, c.ID, "h"); err != nil {
-			t.Fatal(err)
+		if late := time.Date(2026, 12, 24, 0, 0, 0, 0, shanghai); !by.Equal(late.Add(-time.Microsecond)) {
+			t.Errorf("the customer is told %s", by)
 		}
-		if _, err := b.Propose(ctx, c.ID, "h", d); code(err) != "block_nobody" {
-			t.Errorf("blocked an unknown person: %v", err)
+		b.set(by.Add(-time.Second))
+		if _, err := b.AskReview(ctx, ids[0], "不同意"); err != nil {
+			t.Errorf("the last second of day 30: %v", err)
 		}
-		d.Block = nil
-		if _, err := b.Propose(ctx, c.ID, "h", d); err != nil {
-			t.Fatal(err)
+		if f, err := b.Get(ctx, ids[0]); err != nil || !f.ReviewBy.IsZero() {
+			t.Errorf("a review under way: %v, %v", f.ReviewBy, err)
 		}
-		if _, err := b.Answer(ctx, c.ID, "a"); err != nil {
-			t.Fatal(err)
-		}
-		b.set(time.Date(2026, 12, 24, 0, 0, 0, 0, shanghai))
-		if _, err := b.AskReview(ctx, c.ID, ""); code(err) != "review_late" {
+		b.set(by.Add(time.Microsecond))
+		if _, err := b.AskReview(ctx, ids[1], "不同意"); code(err) != "review_late" {
 			t.Errorf("day 31: %v", err)
 		}
 	})

@@ -203,9 +203,11 @@ func (k *Desk) AskReview(ctx context.Context, id contact.ID, why string) (*Case,
 		if err != nil {
 			return err
 		}
-		if len(ds) > 0 && !terms.Ask.Kept(ds[len(ds)-1].DecidedAt, tx.Now, k.opt.Zone) {
-			return errs.New(errs.Refused, "review_late", "申请核查的期限已过："+terms.Ask.Zh,
-				"The time to ask for a review has passed. "+terms.Ask.En)
+		if len(ds) > 0 {
+			if by := k.reviewBy(c, ds[len(ds)-1].DecidedAt); tx.Now.After(by) {
+				return errs.New(errs.Refused, "review_late", "申请核查的期限已过："+terms.Ask.Zh,
+					"The time to ask for a review has passed. "+terms.Ask.En)
+			}
 		}
 		c.Round, c.Handler = c.Round+1, ""
 		d, err := k.restartDeadline(ctx, tx, c, terms.Review)

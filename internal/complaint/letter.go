@@ -168,8 +168,10 @@ func (k *Desk) sayAnswer(c *Case, d *Decision, reviewBy time.Time) content {
 	}
 }
 
-// reviewBy is the last day to ask for a review of an answer given at an instant;
-// zero after a review (art. 20: there is one).
+// reviewBy is until when a review of an answer given at an instant may be asked
+// for, by the rules in force when it was given: the letter with the answer says
+// so, and a later edition does not break its word. Zero after a review (art. 20:
+// there is one).
 func (k *Desk) reviewBy(c *Case, answered time.Time) time.Time {
 	if c.Round > 1 {
 		return time.Time{}

@@ -30,6 +30,7 @@ type File struct {
 	Decisions []Decision
 	Letters   []Letter // in the order they were written
 	Files     []Attachment
+	ReviewBy  time.Time // until when a review of the answer may be asked for; zero = it cannot be
 }
 
 // Get reads a case with everything on it.
@@ -60,6 +61,9 @@ func (k *Desk) file(ctx context.Context, column, value string) (*File, error) {
 		f.Case = c
 		if f.Decisions, err = k.decisions(ctx, tx, c.ID); err != nil {
 			return err
+		}
+		if n := len(f.Decisions); n > 0 && c.State == Answered {
+			f.ReviewBy = k.reviewBy(c, f.Decisions[n-1].DecidedAt)
 		}
 		if f.Letters, err = k.letters(ctx, tx, c.ID); err != nil {
 			return err
