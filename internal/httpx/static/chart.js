@@ -38,15 +38,14 @@
 
   function axisText() { return { color: colour("mute"), fontFamily: font, fontSize: 12 }; }
 
-  function option(p) {
+  function option(p, width) {
     var bars = p.kind === "bar";
     var names = { type: "category", data: p.names || [], axisLabel: axisText(), axisTick: { show: false }, axisLine: { lineStyle: { color: colour("edge") } } };
     var values = { type: "value", name: p.unit || "", nameTextStyle: axisText(), axisLabel: axisText(), minInterval: 1, splitLine: { lineStyle: { color: colour("hair") } } };
     if (bars) {
       names.inverse = true;
-      names.axisLabel.width = 128;
-      names.axisLabel.overflow = "break";
-      names.axisLabel.lineHeight = 15;
+      // Names are sentences: each stands above its bar, on one line.
+      Object.assign(names.axisLabel, { inside: true, margin: 0, verticalAlign: "bottom", padding: [0, 0, 7, 0], width: width - 12, overflow: "truncate", color: colour("ink"), interval: 0 });
       values.nameLocation = "middle";
       values.nameGap = 26;
       values.splitNumber = 3;
@@ -60,7 +59,7 @@
     return {
       animation: false,
       textStyle: { fontFamily: font },
-      grid: { left: 8, right: bars ? 40 : 28, top: bars ? 8 : 52, bottom: bars && p.unit ? 30 : 8, containLabel: true },
+      grid: { left: bars ? 2 : 8, right: bars ? 40 : 28, top: bars ? 8 : 52, bottom: bars && p.unit ? 30 : 8, containLabel: true },
       legend: { show: !bars && p.lines.length > 1, type: "scroll", right: 0, pageIconSize: 10, top: 0, left: 0, icon: "circle", itemWidth: 10, itemHeight: 10, padding: 4, textStyle: axisText() },
       tooltip: { backgroundColor: colour("paper"), borderColor: colour("line"), textStyle: { color: colour("ink"), fontFamily: font }, trigger: "axis", renderMode: "richText", axisPointer: { type: bars ? "shadow" : "line" } },
       xAxis: bars ? values : names,
@@ -69,7 +68,7 @@
         var line = colour(tones[l.tone] || others[i % others.length]);
         return {
           name: l.name, type: bars ? "bar" : "line", data: l.values,
-          color: line, itemStyle: { color: line }, barMaxWidth: 18, showSymbol: false,
+          color: line, itemStyle: { color: line }, barMaxWidth: 8, showSymbol: false,
           label: bars ? { show: true, position: "right", color: colour("mute"), fontFamily: font } : undefined,
           lineStyle: { width: 2 }, stack: p.kind === "area" ? "all" : undefined,
           areaStyle: p.kind === "area" ? { opacity: 0.25 } : undefined
@@ -88,7 +87,7 @@
       if (!chart || chart.isDisposed() || chart.getDom() !== el) {
         chart = hosts[el.id] = echarts.init(el, null, { renderer: "canvas" });
       }
-      chart.setOption(option(JSON.parse(s.dataset.plot)), { notMerge: true });
+      chart.setOption(option(JSON.parse(s.dataset.plot), el.clientWidth), { notMerge: true });
     });
   }
 
