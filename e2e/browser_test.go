@@ -86,7 +86,8 @@ var journeys = []struct {
 	}},
 	{"a handler finds a customer and reads the lifeline", func(w *walk) {
 		w.Enter("张华")
-		w.Do(chromedp.SendKeys(`form[action="/search"] [name="q"]`, w.ref()), chromedp.SendKeys(`form[action="/search"] [name="q"]`, "\r"))
+		w.Do(chromedp.SendKeys(`form[action="/search"] [name="q"]`, w.ref()))
+		w.Follow(func() { w.Do(chromedp.SendKeys(`form[action="/search"] [name="q"]`, "\r")) })
 		w.See(w.ref())
 		w.Go("/customers/" + w.c.Party)
 		w.Has("main svg")
@@ -109,7 +110,7 @@ var journeys = []struct {
 		w.See("CN-HOURS-COL")
 		w.shot("rules")
 		w.Go("/rules/CN-HOURS-COL")
-		w.Do(chromedp.Click(`main details.do summary`))
+		w.Click(`main details.do summary`)
 		w.Fill("title", w.lang+" journey")
 		w.Press("/rules/editions")
 		w.See(w.w("草稿", "Draft"))
@@ -143,14 +144,14 @@ var journeys = []struct {
 		w.Has("main table")
 	}},
 	{"a customer follows the complaint and complains again, on a phone", func(w *walk) {
-		w.Do(chromedp.EmulateViewport(390, 844))
+		w.Size(390, 844)
 		w.Go("/c/" + w.c.Token)
 		w.See("¥50.00")
 		w.shot("portal")
 		w.Go("/complain")
 		w.Has(`form[action^="/complain"]`)
 		w.shot("complain")
-		w.Do(chromedp.EmulateViewport(1280, 900))
+		w.Size(1280, 900)
 	}},
 }
 
@@ -164,9 +165,9 @@ func TestTenJourneys(t *testing.T) {
 		t.Run(r.lang+" "+r.engine, func(t *testing.T) {
 			t.Parallel()
 			d := startDemo(t, r.engine, 600)
-			until(t, "a complaint about a marketing call", 4*time.Minute, func() bool { return marketingComplaint(t, d) != nil })
+			until(t, "a complaint about a marketing call", patience, func() bool { return marketingComplaint(t, d) != nil })
 			c := marketingComplaint(t, d)
-			p := browsertest.Open(t, d.Addr, r.accept, 15*time.Minute)
+			p := browsertest.Open(t, d.Addr, r.accept, 30*time.Minute)
 			for _, j := range journeys {
 				t.Run(j.name, func(t *testing.T) { j.go_(&walk{Page: p.With(t), d: d, lang: r.lang, c: c}) })
 			}

@@ -79,7 +79,7 @@ var (
 func newVisitor(t *testing.T, d *app.Demo) visitor {
 	t.Helper()
 	ctx := context.Background()
-	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		cs, err := d.Complaints.List(ctx, complaint.Filter{})
 		must(t, err)
 		for _, c := range cs {
@@ -124,8 +124,8 @@ type browser struct {
 
 func open(t *testing.T, d *app.Demo, lang string, scripts bool) *browser {
 	t.Helper()
-	b := &browser{Page: browsertest.Open(t, d.Addr, lang, 10*time.Minute), d: d}
-	b.Do(chromedp.EmulateViewport(390, 844))
+	b := &browser{Page: browsertest.Open(t, d.Addr, lang, 30*time.Minute), d: d}
+	b.Size(390, 844)
 	if !scripts {
 		b.NoScript = true
 		b.Do(func(ctx context.Context, s *chromedp.Target) (chromedp.Void, error) {
@@ -365,7 +365,7 @@ func (b *browser) inspect(name, lang string) {
 	if w := browsertest.Eval[int](b.Page, weight); w > 60_000 {
 		b.T.Errorf("%s weighs %d bytes", name, w)
 	}
-	b.Do(chromedp.EmulateViewport(320, 640))
+	b.Size(320, 640)
 	if wide := browsertest.Eval[int](b.Page, `document.documentElement.scrollWidth`); wide > 320 {
 		b.T.Errorf("%s (%s) is %d px wide at 320 px", name, lang, wide)
 	}
@@ -373,7 +373,7 @@ func (b *browser) inspect(name, lang string) {
 		b.T.Errorf("%s has text of %v px", name, px)
 	}
 	for _, size := range [][2]int64{{1280, 900}, {390, 844}} {
-		b.Do(chromedp.EmulateViewport(size[0], size[1]))
+		b.Size(size[0], size[1])
 		if dir := os.Getenv("PARLEY_SHOTS"); dir != "" {
 			img, err := chromedp.Run(b.Ctx, chromedp.FullScreenshot(100))
 			must(b.T, err)

@@ -31,12 +31,12 @@ func TestPlotsDrawWhenSeen(t *testing.T) {
 	}))
 	srv := httptest.NewServer(house.Wrap(mux))
 	t.Cleanup(srv.Close)
-	p := browsertest.Open(t, srv.URL, "en", 2*time.Minute)
+	p := browsertest.Open(t, srv.URL, "en", 15*time.Minute)
 	p.Go("/")
 	// ink waits for a plot with something on it, told apart from another by its pixels.
 	const ink = `async (id, old) => {
 		document.getElementById(id).scrollIntoView();
-		for (let i = 0; i < 600; i++) {
+		for (const end = Date.now() + 90000; Date.now() < end;) {
 			const c = document.querySelector("#" + id + " canvas");
 			if (c) {
 				const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;

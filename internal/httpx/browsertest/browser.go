@@ -4,15 +4,19 @@ package browsertest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -44,21 +48,53 @@ func Open(t testing.TB, url, lang string, most time.Duration) *Page {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("accept-lang", lang), chromedp.WindowSize(1280, 900))
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(stop)
-	ctx, stop2 := chromedp.NewContext(ctx)
-	t.Cleanup(stop2)
-	ctx, stop3 := context.WithTimeout(ctx, most)
-	t.Cleanup(stop3)
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		ctx, stop := start(opts, most)
+		err := chromedp.Do(ctx, chromedp.Navigate("about:blank")) // the browser lives as long as this context
+		if err == nil {
+			t.Cleanup(stop)
+			return &Page{T: t, Ctx: ctx, URL: url}
+		}
+		stop()
+		if try == 3 { // a browser that did not come up says nothing about the pages
+			t.Fatal(err)
+		}
+		t.Logf("starting Chromium: %v", err)
 	}
-	return &Page{T: t, Ctx: ctx, URL: url}
+}
+
+func start(opts []chromedp.ExecAllocatorOption, most time.Duration) (context.Context, func()) {
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, stop2 := chromedp.NewContext(ctx)
+	ctx, stop3 := context.WithTimeout(ctx, most)
+	return ctx, func() { stop3(); stop2(); stop() }
 }
 
 // With gives the same browser for a test below.
 func (p *Page) With(t testing.TB) *Page {
 	return &Page{T: t, Ctx: p.Ctx, URL: p.URL, NoScript: p.NoScript}
+}
+
+// gone are errors about what was there when it was looked for and is not any
+// more: the page, or a piece of it, gave way to another. Nothing was touched.
+var gone = []string{"Could not find node", "No node with given id", "Node is detached", "does not have a layout object", "Could not compute",
+	"Element is not focusable", "Execution context was destroyed", "Cannot find context", "Inspected target navigated", "Promise was collected"}
+
+// try takes a step, and again where what it looked at gave way before.
+func try[R any](ctx context.Context, step chromedp.Action[R]) (R, error) {
+	for {
+		r, err := chromedp.Run(ctx, step)
+		again := err != nil && (errors.Is(err, chromedp.ErrInvalidDimensions) ||
+			slices.ContainsFunc(gone, func(s string) bool { return strings.Contains(err.Error(), s) }))
+		if !again {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Do takes steps; where one does not come off the test ends with what the page says.
@@ -67,11 +103,7 @@ func (p *Page) Do(steps ...chromedp.Action[chromedp.Void]) {
 	ctx, stop := context.WithTimeout(p.Ctx, patience)
 	defer stop()
 	for _, step := range steps {
-		err := chromedp.Do(ctx, step)
-		if err != nil && strings.Contains(err.Error(), "Could not find node") { // the page it looked at was on its way out
-			err = chromedp.Do(ctx, step)
-		}
-		if err != nil {
+		if _, err := try(ctx, step); err != nil {
 			p.T.Fatalf("at %s: %v\n%s", p.Path(), err, p.said())
 		}
 	}
@@ -80,7 +112,9 @@ func (p *Page) Do(steps ...chromedp.Action[chromedp.Void]) {
 // Eval gives the value of a script, awaited where it is a promise.
 func Eval[R any](p *Page, script string) R {
 	p.T.Helper()
-	v, err := chromedp.Run(p.Ctx, chromedp.Evaluate[R](script, chromedp.EvalAwaitPromise))
+	ctx, stop := context.WithTimeout(p.Ctx, patience)
+	defer stop()
+	v, err := try(ctx, chromedp.Evaluate[R](script, chromedp.EvalAwaitPromise))
 	if err != nil {
 		p.T.Fatalf("%.80s: %v", script, err)
 	}
@@ -90,11 +124,7 @@ func Eval[R any](p *Page, script string) R {
 // Path is where the browser is, with the query, without the site.
 func (p *Page) Path() string {
 	p.T.Helper()
-	at, err := chromedp.Run(p.Ctx, chromedp.Location())
-	if err != nil {
-		p.T.Fatal(err)
-	}
-	return strings.TrimPrefix(at, p.URL)
+	return strings.TrimPrefix(Eval[string](p, `document.location.toString()`), p.URL)
 }
 
 // Text is what the first thing that matches a selector says, folded away or not.
@@ -102,43 +132,94 @@ func (p *Page) Text(selector string) string {
 	p.T.Helper()
 	ctx, stop := context.WithTimeout(p.Ctx, patience)
 	defer stop()
-	s, err := chromedp.Run(ctx, chromedp.TextContent(selector))
+	s, err := try(ctx, chromedp.TextContent(selector))
 	if err != nil {
 		p.T.Fatalf("%s: %v\n%s", selector, err, p.said())
 	}
 	return strings.TrimSpace(s)
 }
 
-// rest waits until the page has loaded and what is to be touched stands still:
-// a click goes to where it was, and a page that is being laid out moves.
-func (p *Page) rest(selector string) {
+// Size gives the page's window a size, and waits until the page has it.
+func (p *Page) Size(width, height int64) {
 	p.T.Helper()
-	p.Do(chromedp.WaitVisible(selector), chromedp.ScrollIntoView(selector))
-	at, still := "", 0
+	p.Do(chromedp.EmulateViewport(width, height))
+	p.until(fmt.Sprintf(`innerWidth === %d && innerHeight === %d`, width, height), "the window does not take its size")
+}
+
+// until waits for a script to give true; a page on its way out knows nothing.
+func (p *Page) until(script, otherwise string) {
+	p.T.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		now, err := chromedp.Run(p.Ctx, chromedp.Evaluate[string](`(() => { const e = document.querySelector(`+"`"+selector+"`"+`), r = e && e.getBoundingClientRect();
-			return r && document.readyState === "complete" ? [r.x, r.y, r.width, r.height, innerWidth, innerHeight].join() : "" })()`))
-		if err != nil || now == "" || now != at { // a page on its way out knows nothing
-			at, still = now, 0
-		} else if still++; still == 3 {
+		if yes, err := chromedp.Run(p.Ctx, chromedp.Evaluate[bool](script)); err == nil && yes {
 			return
 		}
 	}
-	p.T.Fatalf("%s does not come to rest on %s", selector, p.Path())
+	p.T.Fatalf("%s at %s:\n%s", otherwise, p.Path(), p.said())
+}
+
+// spot gives the middle of what matches a selector, and of what it stands on,
+// once the page has loaded and nothing covers it; before, nothing. ready is run
+// first each time, for what a live page may have swapped in has to be made ready anew.
+const spot = `((ready, selector) => {
+	const e = document.querySelector(selector);
+	if (!e || document.readyState !== "complete") return "";
+	ready(e);
+	const box = () => e.getClientRects()[0];
+	let r = box();
+	if (!r || !r.width || !r.height || !e.checkVisibility({visibilityProperty: true})) return "";
+	if (r.top < 0 || r.left < 0 || r.bottom > innerHeight || r.right > innerWidth) {
+		e.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
+		r = box();
+	}
+	const x = r.x + r.width / 2, y = r.y + r.height / 2, top = document.elementFromPoint(x, y);
+	if (!top || !e.contains(top) && !(top.closest("label") && top.closest("label").control === e)) return "";
+	return [x, y, r.width, r.height, innerWidth, innerHeight].join(" ");
+})`
+
+// rest waits until what is to be touched stands still, and gives its middle: a
+// click goes to where it was, and a page that is being laid out moves.
+func (p *Page) rest(selector, ready string) (x, y float64) {
+	p.T.Helper()
+	at, still := "", 0
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+		now, err := chromedp.Run(p.Ctx, chromedp.Evaluate[string](spot+"(e => {"+ready+"}, `"+selector+"`)"))
+		if err != nil || now == "" || now != at { // a page on its way out knows nothing
+			at, still = now, 0
+		} else if still++; still == 3 {
+			if _, err := fmt.Sscan(at, &x, &y); err != nil {
+				p.T.Fatalf("%s is at %q: %v", selector, at, err)
+			}
+			return x, y
+		}
+	}
+	p.T.Fatalf("%s does not come to rest on %s:\n%s", selector, p.Path(), p.said())
+	return 0, 0
 }
 
 // Click clicks what matches a selector, where it stands still; again where the
 // page moved all the same and the click went elsewhere.
 func (p *Page) Click(selector string) {
 	p.T.Helper()
+	p.click(selector, "")
+}
+
+func (p *Page) click(selector, ready string) {
+	p.T.Helper()
 	for range 10 {
-		p.rest(selector)
+		x, y := p.rest(selector, ready)
+		if !p.NoScript {
+			Eval[bool](p, "window.hit = false, document.addEventListener(\"click\", e => { const l = e.target.closest(\"label\"), c = document.querySelector(`"+selector+
+				"`); if (e.target.closest(`"+selector+"`) || l && c && l.control === c) window.hit = true }, {capture: true, once: true}), true")
+		}
+		ctx, stop := context.WithTimeout(p.Ctx, patience)
+		err := chromedp.Do(ctx, chromedp.MouseClickXY(x, y))
+		stop()
+		if err != nil && !strings.Contains(err.Error(), "Inspected target navigated") { // it led away before it was acknowledged
+			p.T.Fatalf("%s on %s: %v", selector, p.Path(), err)
+		}
 		if p.NoScript {
-			p.Do(chromedp.Click(selector))
 			return
 		}
-		Eval[bool](p, `window.hit = false, document.addEventListener("click", e => { if (e.target.closest(`+"`"+selector+"`"+`)) window.hit = true }, {capture: true, once: true}), true`)
-		p.Do(chromedp.Click(selector))
 		if hit, err := chromedp.Run(p.Ctx, chromedp.Evaluate[bool](`window.hit !== false`)); err != nil || hit { // another page knows nothing of it
 			return
 		}
@@ -151,10 +232,7 @@ func (p *Page) Choose(selector string) {
 	p.T.Helper()
 	for range 10 {
 		p.Click(selector)
-		ctx, stop := context.WithTimeout(p.Ctx, 2*time.Second)
-		err := chromedp.Do(ctx, chromedp.WaitReady(selector+":checked"))
-		stop()
-		if err == nil {
+		if Eval[bool](p, "document.querySelector(`"+selector+"`).checked") {
 			return
 		}
 	}
@@ -166,13 +244,7 @@ func (p *Page) Follow(act func()) {
 	p.T.Helper()
 	Eval[bool](p, `window.left = true`)
 	act()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		there, err := chromedp.Run(p.Ctx, chromedp.Evaluate[bool](`!window.left && document.readyState === "complete"`))
-		if err == nil && there {
-			return
-		}
-	}
-	p.T.Fatalf("nothing leads away from %s:\n%s", p.Path(), p.said())
+	p.until(`!window.left && document.readyState === "complete"`, "nothing leads away")
 }
 
 // Send clicks a button and waits for the page that follows to show something.
@@ -182,19 +254,27 @@ func (p *Page) Send(button, shows string) {
 	p.Do(chromedp.WaitVisible(shows))
 }
 
-// Go opens a path of the site.
+// Go opens a path of the site and waits until it has loaded. The browser's answer
+// comes when the page has taken the place of the one before; the driver's own
+// wait takes what is heard of an earlier page's end for the new one's.
 func (p *Page) Go(path string) {
 	p.T.Helper()
 	ctx, stop := context.WithTimeout(p.Ctx, patience)
 	defer stop()
-	err := chromedp.Do(ctx, chromedp.Navigate(p.URL+path))
-	for err != nil && strings.Contains(err.Error(), "ERR_ABORTED") && ctx.Err() == nil { // it was still on its way to another page
+	for {
+		res, err := chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: p.URL + path})
+		if err == nil && res.ErrorText == "" {
+			break
+		}
+		if err == nil && !strings.Contains(res.ErrorText, "ERR_ABORTED") { // aborted: the page before went elsewhere by itself
+			err = errors.New(res.ErrorText)
+		}
+		if err != nil || ctx.Err() != nil {
+			p.T.Fatalf("%s: %v %s", path, err, res.ErrorText)
+		}
 		time.Sleep(100 * time.Millisecond)
-		err = chromedp.Do(ctx, chromedp.Navigate(p.URL+path))
 	}
-	if err != nil {
-		p.T.Fatalf("%s: %v", path, err)
-	}
+	p.until(`document.readyState === "complete"`, "the page does not load")
 }
 
 func (p *Page) said() string {
@@ -229,23 +309,18 @@ func (p *Page) Fill(name, text string) {
 	p.Do(chromedp.SendKeys(`main [name="`+name+`"]`, text))
 }
 
-// Press presses the button of the form whose address ends so. A form folded
-// away is opened first; one that asks for a reason is given one.
+// Press presses the button of the form whose address ends so, and waits for the
+// page that follows: what it says may stand on the page before as well. A form
+// folded away is opened first; one that asks for a reason is given one.
 func (p *Page) Press(action string) {
 	p.T.Helper()
-	form := `form[action$="` + action + `"]`
-	p.Has(form)
-	_, err := chromedp.Run(p.Ctx, chromedp.Evaluate[bool](`(() => {
-		const f = document.querySelector('`+form+`');
-		const fold = f.closest("details");
-		if (fold) fold.open = true;
-		const why = f.querySelector('textarea[name="reason"]');
-		if (why && !why.value) why.value = "测试 test";
-		return true })()`))
-	if err != nil {
-		p.T.Fatal(err)
-	}
-	p.Click(form + ` [type="submit"]`)
+	p.Follow(func() {
+		p.click(`form[action$="`+action+`"] [type="submit"]`, `
+			const fold = e.closest("details");
+			if (fold) fold.open = true;
+			const why = e.form.querySelector('textarea[name="reason"]');
+			if (why && !why.value) why.value = "测试 test";`)
+	})
 }
 
 // Enter goes in as one of the demo's staff, by the name on the door.
@@ -255,40 +330,20 @@ func (p *Page) Enter(name string) {
 		p.T.Fatal(err)
 	}
 	p.Go("/signin")
-	p.tap(`[...document.querySelectorAll('form[action="/enter"] button')].find(b => b.innerText.includes("` + name + `"))`)
-	p.leaves("/signin")
-}
-
-// tap clicks what a script finds, once it is there.
-func (p *Page) tap(script string) {
-	p.T.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		done, err := chromedp.Run(p.Ctx, chromedp.Evaluate[bool](`(() => { const e = `+script+`; if (!e) return false; e.click(); return true })()`))
-		if err == nil && done {
-			return
-		}
-		if time.Now().After(end) {
-			p.T.Fatalf("there is no %s (%v)\n%s", script, err, p.said())
-		}
+	p.Tap(`form[action="/enter"] button`, name)
+	if strings.HasPrefix(p.Path(), "/signin") {
+		p.T.Fatalf("%s does not come in:\n%s", name, p.said())
 	}
 }
 
-// Tap clicks the first thing that matches a selector and holds the words.
+// Tap clicks the first thing that matches a selector and holds the words, once it
+// is there, and waits for the page that it leads to.
 func (p *Page) Tap(selector, words string) {
 	p.T.Helper()
-	p.tap(`[...document.querySelectorAll('` + selector + `')].find(e => e.innerText.includes("` + words + `"))`)
-}
-
-// leaves waits until the browser is no longer at a path.
-func (p *Page) leaves(path string) {
-	p.T.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		at, err := chromedp.Run(p.Ctx, chromedp.Evaluate[string](`location.pathname`))
-		if err == nil && at != path {
-			return
-		}
-	}
-	p.T.Fatalf("the browser stays at %s:\n%s", path, p.said())
+	p.Follow(func() {
+		p.until("(() => { const e = [...document.querySelectorAll(`"+selector+"`)].find(e => e.innerText.includes(`"+words+"`)); if (!e) return false; e.click(); return true })()",
+			"there is no "+selector+" with "+words)
+	})
 }
 
 // Shot keeps a picture of the page where PARLEY_SHOTS says.
