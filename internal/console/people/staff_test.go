@@ -29,7 +29,7 @@ func visit(t *testing.T, base string) *visitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &visitor{t: t, base: base, http: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	return &visitor{t: t, base: base, http: &http.Client{Jar: jar, Timeout: 5 * time.Minute}}
 }
 
 func (v *visitor) ask(method, path string, form url.Values, want int) string {
@@ -86,7 +86,7 @@ func enter(t *testing.T, base, link string, first url.Values) *visitor {
 	if m == nil {
 		t.Fatalf("no authenticator is offered:\n%s", page)
 	}
-	now, err := totp.GenerateCode(strings.ReplaceAll(m[1], " ", ""), time.Now())
+	now, err := totp.GenerateCode(strings.ReplaceAll(m[1], " ", ""), watch())
 	if err != nil {
 		t.Fatal(err)
 	}
