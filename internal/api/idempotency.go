@@ -55,11 +55,12 @@ type claim struct {
 // requests at the same time share a transaction, as the gate's decisions do.
 type requests struct {
 	db    *db.DB
+	wait  time.Duration // for the answer of a request under way
 	steps db.Group[*claim]
 }
 
 func newRequests(d *db.DB) *requests {
-	q := &requests{db: d}
+	q := &requests{db: d, wait: maxWait}
 	q.steps.Do = q.commit
 	return q
 }
@@ -75,7 +76,7 @@ func (q *requests) begin(ctx context.Context, key contact.ID, name string, diges
 	if name == "" || len(name) > maxName {
 		return nil, errName
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	ctx, cancel := context.WithTimeout(ctx, q.wait)
 	defer cancel()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		c := &claim{key: key, name: name, digest: digest}

@@ -61,8 +61,11 @@ func TestCustomersAreRecordedTogetherOrNot(t *testing.T) {
 		if first.raw != again.raw+"\n" && first.raw != again.raw || again.header.Get("Idempotency-Replayed") != "true" {
 			b.t.Errorf("%q\n%q", first.raw, again.raw)
 		}
-		if strings.Contains(first.raw, "李雷") || strings.Contains(first.raw, "138") {
-			b.t.Error("what was sent is repeated:", first.raw)
+		// Whole, or in the shape that pages mask it to; three digits alone stand in one of thirty sets of random ids.
+		for _, sent := range []string{"李雷", "李*", "13800138000", "138****", "li@example.com", "example.com"} {
+			if strings.Contains(first.raw, sent) {
+				b.t.Errorf("%s, which was sent, is repeated: %s", sent, first.raw)
+			}
 		}
 		var kept string
 		check(b.t, b.d.Read(context.Background(), func(tx *db.Tx) error {
