@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"parley/internal/app"
 	"parley/internal/contact"
@@ -34,11 +33,11 @@ func TestKilledInTheMiddleOfCalls(t *testing.T) {
 				database = dbtest.URL(t, engine)
 				args = append(args, "--database", database)
 			}
-			first := exec.Command(bin, append(args, "--for", "10m")...)
+			first := exec.Command(bin, append(args, "--for", "30m")...)
 			if err := first.Start(); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "calls under way", 4*time.Minute, func() bool { // each keeps its recording there until it has ended
+			until(t, "calls under way", patience, func() bool { // each keeps its recording there until it has ended
 				spooled, err := filepath.Glob(filepath.Join(dir, "recordings", "spool", "*.wav"))
 				return err == nil && len(spooled) >= 3
 			})

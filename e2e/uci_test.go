@@ -202,7 +202,7 @@ func callFirst(t *testing.T, a *app.App, refs []string, maker, approver contact.
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the list to be called", 3*time.Minute, func() bool {
+	until(t, "the list to be called", patience, func() bool {
 		x, err := a.Campaigns.Get(ctx, c.ID)
 		if err != nil {
 			t.Fatal(err)
