@@ -66,6 +66,7 @@ type Metrics struct {
 	counters map[string]*prometheus.CounterVec
 	times    map[string]*prometheus.HistogramVec
 	read     func(ctx context.Context) []Sample
+	now      func() time.Time
 	mu       sync.Mutex
 	at       time.Time
 	last     []prometheus.Metric
@@ -79,7 +80,7 @@ var counted = map[string]bool{"parley_dialer_events_total": true, "parley_api_re
 // most every few seconds.
 func NewMetrics(read func(ctx context.Context) []Sample) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), descs: map[string]Desc{}, counters: map[string]*prometheus.CounterVec{},
-		times: map[string]*prometheus.HistogramVec{}, read: read}
+		times: map[string]*prometheus.HistogramVec{}, read: read, now: time.Now}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, d := range Catalogue() {
 		m.descs[d.Name] = d
@@ -125,7 +126,7 @@ const (
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now := time.Now(); m.last == nil || now.Sub(m.at) >= readEvery {
+	if now := m.now(); m.last == nil || now.Sub(m.at) >= readEvery {
 		ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 		defer cancel()
 		m.at, m.last = now, []prometheus.Metric{}
