@@ -375,8 +375,7 @@ func TestFaultAtEveryWrite(t *testing.T) {
 		for _, point := range points {
 			t.Run(o.name+"/"+point, func(t *testing.T) {
 				t.Parallel()
-				c := &clock{t: day}
-				dbtest.EachClock(t, c.now, func(t *testing.T, d *db.DB) {
+				eachClock(t, func(t *testing.T, d *db.DB, c *clock) {
 					b := newBank(t, d, Options{PermitTTL: time.Hour})
 					who := contact.NewID()
 					id := b.reserve(collect(who))[0].ID

@@ -9,7 +9,6 @@ import (
 
 	"parley/internal/contact"
 	"parley/internal/db"
-	"parley/internal/db/dbtest"
 	"parley/internal/policy"
 )
 
@@ -43,8 +42,7 @@ func queued(g *Gate, n int) {
 func TestGroup(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c := &clock{t: day}
-	dbtest.EachClock(t, c.now, func(t *testing.T, d *db.DB) {
+	eachClock(t, func(t *testing.T, d *db.DB, _ *clock) {
 		poison, leaver := contact.NewID(), contact.NewID()
 		boom := errors.New("no such person")
 		groups := 0
@@ -117,8 +115,7 @@ func TestGroup(t *testing.T) {
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c := &clock{t: day}
-	dbtest.EachClock(t, c.now, func(t *testing.T, d *db.DB) {
+	eachClock(t, func(t *testing.T, d *db.DB, _ *clock) {
 		b := newBank(t, d, Options{})
 		in := make([]policy.Intent, 2300)
 		for i := range in {

@@ -6,7 +6,6 @@ import (
 
 	"parley/internal/contact"
 	"parley/internal/db"
-	"parley/internal/db/dbtest"
 	"parley/internal/policy"
 )
 
@@ -14,8 +13,7 @@ import (
 // it, latest first, bounded, whatever came after it, and no one else's.
 func TestPast(t *testing.T) {
 	t.Parallel()
-	c := &clock{t: day}
-	dbtest.EachClock(t, c.now, func(t *testing.T, d *db.DB) {
+	eachClock(t, func(t *testing.T, d *db.DB, c *clock) {
 		b := newBank(t, d, Options{})
 		who, other := contact.NewID(), contact.NewID()
 		var made []contact.ID

@@ -144,8 +144,7 @@ func TestReplaySaysWhereFactsAreShort(t *testing.T) {
 // replay under the same rules finds no difference.
 func TestSharedFactsAreWhole(t *testing.T) {
 	t.Parallel()
-	c := &clock{t: day}
-	dbtest.EachClock(t, c.now, func(t *testing.T, d *db.DB) {
+	eachClock(t, func(t *testing.T, d *db.DB, c *clock) {
 		b := newBank(t, d, Options{PermitTTL: time.Hour})
 		who := contact.NewID()
 		for n := range 60 {

@@ -29,7 +29,9 @@ func Each(t *testing.T, fn func(t *testing.T, d *db.DB)) {
 	EachClock(t, nil, fn)
 }
 
-// EachClock is Each with a clock of the test's own.
+// EachClock is Each with a clock of the test's own. Both engines have the one
+// clock and run side by side, so it may run but fn must not move it: a test that
+// does gives each engine its own with Open.
 func EachClock(t *testing.T, clock func() time.Time, fn func(t *testing.T, d *db.DB)) {
 	t.Helper()
 	for _, e := range Engines {
