@@ -28,6 +28,9 @@ type Options struct {
 	Clock    func() time.Time // the bank's clock; nil = the machine's
 	Log      *slog.Logger
 	MaxConns int // PostgreSQL connections and SQLite readers; 0 = 8
+	// Busy is how long a writer waits for another process that writes to the
+	// same SQLite file; 0 = 10 s.
+	Busy time.Duration
 }
 
 // DB is one open database. It is safe for concurrent use.
@@ -60,6 +63,9 @@ func Open(ctx context.Context, rawURL string, o Options) (*DB, error) {
 	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = 8
+	}
+	if o.Busy <= 0 {
+		o.Busy = 10 * time.Second
 	}
 	d := &DB{clock: o.Clock, log: o.Log}
 	var err error
@@ -117,7 +123,7 @@ func (d *DB) openSQLite(path string, o Options) error {
 	d.dialect = sqlite{}
 	d.path = path
 	open := func(extra string, conns int) (*sql.DB, error) {
-		q := "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(" + strconv.Itoa(autoCheckpoint) + ")" +
+		q := "_pragma=busy_timeout(" + strconv.FormatInt(o.Busy.Milliseconds(), 10) + ")&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(" + strconv.Itoa(autoCheckpoint) + ")" +
 			"&_pragma=foreign_keys(ON)&_pragma=cache_size(-65536)&_pragma=temp_store(MEMORY)" + extra
 		pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q)
 		if err != nil {

@@ -1,5 +1,7 @@
 package ledger
 
+import "time"
+
 // SetFault makes the sequencer call fn before and after each of its writes and
 // after its commit.
 func (l *Log) SetFault(fn func(point string) error) { l.fault = fn }
@@ -12,3 +14,6 @@ var Points = []string{
 
 // SealBatch is the most entries of one sealing transaction.
 const SealBatch = sealBatch
+
+// SetLastSeal says how long the last drain of Run may take.
+func (l *Log) SetLastSeal(d time.Duration) { l.last = d }

@@ -30,6 +30,7 @@ type Log struct {
 	key  Key
 	log  *slog.Logger
 	wake chan struct{}
+	last time.Duration // how long the last drain of Run may take
 	// opened is the checkpoint whose signature was checked last.
 	opened atomic.Pointer[Checkpoint]
 	// fault, set by tests, runs before and after every write of the sequencer
@@ -61,7 +62,7 @@ func Open(ctx context.Context, d *db.DB, o Options) (*Log, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	l := &Log{db: d, key: o.Key, log: o.Log, wake: make(chan struct{}, 1)}
+	l := &Log{db: d, key: o.Key, log: o.Log, wake: make(chan struct{}, 1), last: lastSeal}
 	err := d.Read(ctx, func(tx *db.Tx) error { return l.checkPin(ctx, tx) })
 	if errors.Is(err, sql.ErrNoRows) {
 		err = d.Write(ctx, func(tx *db.Tx) error { return l.begin(ctx, tx) })

@@ -50,7 +50,7 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-poll.C:
 		case <-l.wake:
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSeal)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.last)
 			defer cancel()
 			if _, err := l.Seal(last); err != nil {
 				l.log.Warn("ledger: what was appended last is sealed at the next start", "err", err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"parley/internal/db"
 	"parley/internal/db/pgtemp"
@@ -42,10 +43,14 @@ func EachClock(t *testing.T, clock func() time.Time, fn func(t *testing.T, d *db
 	}
 }
 
+// patience is how long tests wait for what is sure to come, on a machine that is
+// busy with other things.
+const patience = 2 * time.Minute
+
 // Open opens the database at url and closes it with the test.
 func Open(t testing.TB, url string, clock func() time.Time) *db.DB {
 	t.Helper()
-	d, err := db.Open(context.Background(), url, db.Options{Clock: clock, MaxConns: 4})
+	d, err := db.Open(context.Background(), url, db.Options{Clock: clock, MaxConns: 4, Busy: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,9 +137,27 @@ var postgresTemplate = sync.OnceValues(func() (string, error) {
 	if err := migrate(withDatabase(url, building)); err != nil {
 		return "", err
 	}
-	_, err = conn.ExecContext(ctx, "ALTER DATABASE "+building+" RENAME TO "+name)
-	return name, err
+	return name, insist(func() error { // the server lets go of who has just left a little later
+		_, err := conn.ExecContext(ctx, "ALTER DATABASE "+building+" RENAME TO "+name)
+		return err
+	})
 })
+
+// insist does what fails as long as somebody else is in the way.
+func insist(do func() error) error {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := do()
+		var pg *pgconn.PgError
+		if err == nil || time.Now().After(end) || !errors.As(err, &pg) {
+			return err
+		}
+		switch pg.Code {
+		case "55006", "53300", "57P03": // object in use, too many connections, cannot connect now
+		default:
+			return err
+		}
+	}
+}
 
 func postgresURL(t testing.TB) string {
 	t.Helper()
@@ -160,14 +183,9 @@ func postgresURL(t testing.TB) string {
 		_, err = pool.ExecContext(ctx, q)
 		return err
 	}
-	for try := 0; ; try++ { // the template is briefly busy while another test copies it
-		if err = admin("CREATE DATABASE " + name + " TEMPLATE " + tpl); err == nil {
-			break
-		}
-		if try == 50 {
-			t.Fatal(err)
-		}
-		time.Sleep(50 * time.Millisecond)
+	// The template is briefly busy while another test copies it.
+	if err := insist(func() error { return admin("CREATE DATABASE " + name + " TEMPLATE " + tpl) }); err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := admin("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {

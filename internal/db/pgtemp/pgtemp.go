@@ -1,6 +1,6 @@
 // Package pgtemp starts a throw-away PostgreSQL server on this machine, for
 // tests and benchmarks. It listens on a Unix socket only and stops by itself
-// when nobody has been connected for a while.
+// when no process that asked for it lives and nobody has been connected for a while.
 package pgtemp
 
 import (
@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -37,24 +38,58 @@ func URL(ctx context.Context, name string, durable bool) (string, error) {
 	}
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("parley-pg-%s-%d", name, os.Getuid()))
 	url := fmt.Sprintf("postgres://parley@/postgres?host=%s&port=5432", dir)
-	unlock, err := lock(dir + ".lock")
+	if err := use(dir + ".users"); err != nil {
+		return "", err
+	}
+	f, err := lock(dir+".lock", syscall.LOCK_EX)
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
+	defer f.Close()
 	if ping(ctx, url) == nil {
 		return url, nil
 	}
 	if err := start(ctx, bin, dir, durable); err != nil {
 		return "", err
 	}
-	for range 100 {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if err = ping(ctx, url); err == nil {
 			return url, nil
 		}
-		time.Sleep(100 * time.Millisecond)
+		if time.Now().After(end) || ctx.Err() != nil {
+			return "", fmt.Errorf("throw-away PostgreSQL did not come up (see %s/server.log): %w", dir, err)
+		}
 	}
-	return "", fmt.Errorf("throw-away PostgreSQL did not come up (see %s/server.log): %w", dir, err)
+}
+
+// patience is how long a server may take to come up: on a machine that is busy
+// with other things, or after a crash, far longer than the second it needs.
+const patience = 3 * time.Minute
+
+// users are what this process holds of the servers it uses, by path.
+var users struct {
+	sync.Mutex
+	held map[string]*os.File
+}
+
+// use keeps a server from stopping while this process lives: whoever stops one
+// must have its file alone. So none stops between two tests, or between the
+// moment its address is given and the moment somebody connects.
+func use(path string) error {
+	users.Lock()
+	defer users.Unlock()
+	if users.held[path] != nil {
+		return nil
+	}
+	f, err := lock(path, syscall.LOCK_SH) // waits for a server that is just stopping
+	if err != nil {
+		return err
+	}
+	if users.held == nil {
+		users.held = map[string]*os.File{}
+	}
+	users.held[path] = f
+	return f.Chmod(0o644) // the server's user reads it
 }
 
 func findBin() (string, error) {
@@ -74,16 +109,21 @@ func findBin() (string, error) {
 	return "", ErrMissing
 }
 
-func lock(path string) (func(), error) {
+// lock locks a file until it is closed, or its process has ended.
+func lock(path string, how int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
+	for {
+		if err = syscall.Flock(int(f.Fd()), how); err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, err
+		}
 	}
-	return func() { f.Close() }, nil
 }
 
 func ping(ctx context.Context, url string) error {
@@ -98,14 +138,19 @@ func ping(ctx context.Context, url string) error {
 }
 
 // supervise runs the server and stops it when no client has been seen in two
-// looks a minute apart, so that an interrupted test run leaves nothing behind.
+// looks a minute apart and no process holds its file of users, so that an
+// interrupted test run leaves nothing behind.
 const supervise = `
-"$1/pg_ctl" -D "$2/data" -l "$2/server.log" -o "-k $2 -c listen_addresses= $3" -w start || exit 1
+"$1/pg_ctl" -D "$2/data" -l "$2/server.log" -o "-k $2 -c listen_addresses= $3" -w -t 170 start || exit 1
 idle=0
+alone() { ! command -v flock >/dev/null || flock -n -x 9; }
 while sleep 60; do
-  n=$("$1/psql" -h "$2" -U parley -Atc "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()" postgres) || break
+  n=$("$1/psql" -h "$2" -U parley -Atc "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()" postgres) || {
+    "$1/pg_ctl" -D "$2/data" status >/dev/null || break
+    continue
+  }
   if [ "$n" = 0 ]; then idle=$((idle+1)); else idle=0; fi
-  if [ $idle -ge 2 ]; then "$1/pg_ctl" -D "$2/data" -m fast stop; break; fi
+  if [ $idle -ge 2 ] && (alone && "$1/pg_ctl" -D "$2/data" -m fast stop) 9<"$2.users"; then break; fi
 done`
 
 func start(ctx context.Context, bin, dir string, durable bool) error {
@@ -117,18 +162,28 @@ func start(ctx context.Context, bin, dir string, durable bool) error {
 		return err
 	}
 	attr := &syscall.SysProcAttr{Setsid: true, Credential: cred}
-	if _, err := os.Stat(filepath.Join(dir, "data", "PG_VERSION")); err != nil {
-		cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"),
+	data := filepath.Join(dir, "data")
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err != nil {
+		fresh := data + ".new" // moved there whole: who is killed in between leaves no half one
+		if err := errors.Join(os.RemoveAll(fresh), os.RemoveAll(data)); err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", fresh,
 			"-U", "parley", "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
 		cmd.SysProcAttr = attr
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("initdb: %w: %s", err, out)
 		}
+		if err := os.Rename(fresh, data); err != nil {
+			return err
+		}
 	}
 	opts := "-c max_connections=300 -c shared_buffers=256MB"
 	if !durable {
-		opts += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+		// Nobody vacuums: a table that is analysed in the middle of a test is
+		// planned otherwise from then on.
+		opts += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off"
 	}
 	cmd := exec.Command("/bin/sh", "-c", supervise, "sh", bin, dir, opts)
 	cmd.SysProcAttr = attr
