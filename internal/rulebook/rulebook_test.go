@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -274,9 +275,11 @@ func TestFollow(t *testing.T) {
 	each(t, func(t *testing.T, b *bank) {
 		b.adopt()
 		life, stop := context.WithCancel(ctx)
+		var follow sync.WaitGroup
+		defer follow.Wait() // the database closes after the test
 		defer stop()
 		for range 3 {
-			go b.Follow(life, func(err error) { t.Error(err) })
+			follow.Go(func() { b.Follow(life, func(err error) { t.Error(err) }) })
 		}
 		begun := func() int {
 			as, err := b.Activations(ctx)
