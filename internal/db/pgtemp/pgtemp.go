@@ -99,7 +99,9 @@ func findBin() (string, error) {
 	}
 	sort.Strings(dirs)
 	if p, err := exec.LookPath("initdb"); err == nil {
-		dirs = append(dirs, filepath.Dir(p))
+		if p, err = filepath.EvalSymlinks(p); err == nil { // psql is where it really is
+			dirs = append(dirs, filepath.Dir(p))
+		}
 	}
 	for i := len(dirs) - 1; i >= 0; i-- {
 		if _, err := os.Stat(filepath.Join(dirs[i], "initdb")); err == nil {
