@@ -78,9 +78,16 @@ type script struct {
 	codec   uint8         // RTP payload type: 8 PCMA, 0 PCMU
 	events  bool          // offer telephone-event
 	ringFor time.Duration // then CANCEL
+	begin   func() bool   // answered, the bank waits for this before its first word; nil = it does not
 	steps   []string      // prompts to play; after each one the bank is quiet until a key or 3 s
+	keys    int           // so many keys will be pressed: the quiet lasts until they have been
+	voice   time.Duration // so much will be said: the bank stays until it has heard that
 	stay    time.Duration // at the end, before BYE
 }
+
+// patience is how long a bank lets ring, or waits for the phone to hang up,
+// where a test is not about that: more than the slowest machine needs.
+const patience = 3 * time.Minute
 
 // heard is what came back.
 type heard struct {
@@ -183,12 +190,16 @@ type line struct {
 // and no more: the phones at the other end have little patience.
 func (m *line) play(ctx context.Context, s script) error {
 	var wg sync.WaitGroup
-	wg.Go(m.listen)
+	over := make(chan struct{})
+	wg.Go(func() { m.listen(over) })
 	defer wg.Wait()
-	defer func() { _ = m.conn.SetReadDeadline(time.Unix(1, 0)) }() // wakes the listener
+	defer func() { close(over); _ = m.conn.SetReadDeadline(time.Now()) }() // wakes the listener
 	set, err := prompt.Open(prompt.DemoFS())
 	if err != nil {
 		return err
+	}
+	for s.begin != nil && !s.begin() && ctx.Err() == nil {
+		time.Sleep(5 * time.Millisecond)
 	}
 	pkt := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: s.codec, SSRC: 7}}
 	began, sent := time.Now(), 0
@@ -215,11 +226,13 @@ func (m *line) play(ctx context.Context, s script) error {
 		for len(audio) >= 160 && send(audio[:160]) {
 			audio = audio[160:]
 		}
-		for n := 0; n < 150 && len(m.key) == 0 && send(silence); n++ {
+		for n := 0; len(m.key) == 0 && (n < 150 || m.pressedSoFar() < s.keys) && send(silence); n++ {
 		}
 		for len(m.key) > 0 {
 			<-m.key
 		}
+	}
+	for m.heardSoFar() < s.voice && send(silence) {
 	}
 	for range s.stay / (20 * time.Millisecond) {
 		if !send(silence) {
@@ -236,12 +249,23 @@ func (m *line) encode(samples []int16) []byte {
 	return prompt.ALaw(samples)
 }
 
-func (m *line) listen() {
+// listen hears until over, and then what lies at the socket still: what was
+// sent before the end was heard, however late the listener gets to it.
+func (m *line) listen(over <-chan struct{}) {
 	buf := make([]byte, 1500)
-	for {
+	for left := 500; left > 0; { // packets; more than a socket holds
 		n, err := m.conn.Read(buf)
+		select {
+		case <-over:
+			if err != nil && left < 500 {
+				return
+			}
+			left--
+			_ = m.conn.SetReadDeadline(time.Now().Add(30 * time.Millisecond)) // longer than the way of a packet that has been sent
+		default:
+		}
 		if err != nil {
-			return
+			continue
 		}
 		var p rtp.Packet
 		if p.Unmarshal(buf[:n]) != nil {
@@ -284,6 +308,18 @@ func (m *line) audio(frame []byte) {
 		m.pressed(key)
 	}
 	m.tone = key
+}
+
+func (m *line) pressedSoFar() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.keys)
+}
+
+func (m *line) heardSoFar() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.voice
 }
 
 func (m *line) pressed(key byte) {

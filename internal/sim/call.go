@@ -90,6 +90,9 @@ func (c *Carrier) serve(d *diago.DialogServerSession) {
 	if p.ringLeast == 0 && p.code != 0 {
 		sleep(ctx, c.scaled(200*time.Millisecond+upTo(dice, 300*time.Millisecond))) // the network looks for the phone
 	} else if !c.ring(ctx, d, k, p, c.scaled(p.ring(dice))) {
+		if d.Context().Err() == nil { // closing: said here, for Close waits for this and then takes the line away
+			_ = d.Respond(sip.StatusTemporarilyUnavailable, "Temporarily Unavailable", nil)
+		}
 		return
 	}
 	if p.code != 0 {
@@ -130,6 +133,7 @@ func (c *Carrier) ring(ctx context.Context, d *diago.DialogServerSession, k *cal
 
 // answer takes the call and lets the phone live.
 func (c *Carrier) answer(ctx context.Context, d *diago.DialogServerSession, k *call, p profile, ph *phone) {
+	answered := time.Now() // before the 200 leaves: the caller counts from its arrival
 	if err := d.Answer(); err != nil {
 		switch {
 		case d.Context().Err() != nil || errors.Is(err, sip.ErrTransactionCanceled):
@@ -141,7 +145,6 @@ func (c *Carrier) answer(ctx context.Context, d *diago.DialogServerSession, k *c
 		}
 		return
 	}
-	answered := time.Now()
 	k.update(func(p *PhoneCall) { p.Answered, p.Code = true, sip.StatusOK })
 	c.mu.Lock()
 	c.stats.Answered++
@@ -183,7 +186,7 @@ func (c *Carrier) authorised(d *diago.DialogServerSession) bool {
 	}
 	challenge := d.InviteRequest.GetHeader("Authorization") == nil
 	err := c.digest.AuthorizeDialog(d, diago.DigestAuth{Username: c.conf.User, Password: c.conf.Password,
-		Realm: "carrier.invalid", Expire: 10 * time.Second})
+		Realm: "carrier.invalid", Expire: time.Minute})
 	if err == nil {
 		return true
 	}

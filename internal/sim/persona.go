@@ -121,7 +121,8 @@ func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.
 // plain is a number without the + that some write and some do not.
 func plain(number string) string { return strings.TrimPrefix(number, "+") }
 
-// What the personas do, and how long people take for it.
+// What the personas do, and how long people take for it, by the line's time
+// where they listen.
 const (
 	pause   = 900 * time.Millisecond // silence after which a listener takes it to be their turn
 	bored   = 25 * time.Second       // a listener who hears nobody hangs up after this
@@ -173,11 +174,11 @@ func decline(ctx context.Context, p *phone) {
 }
 
 func hangUpEarly(ctx context.Context, p *phone) {
-	sleep(ctx, time.Second+upTo(p.dice, time.Second))
+	p.hearFor(ctx, time.Second+upTo(p.dice, time.Second))
 }
 
 func voicemail(ctx context.Context, p *phone) {
 	p.say(ctx, "voicemail")
 	p.say(ctx, "voicemail_beep")
-	sleep(ctx, max(10*time.Second, p.scaled(60*time.Second)))
+	p.hearFor(ctx, max(10*time.Second, p.scaled(60*time.Second)))
 }

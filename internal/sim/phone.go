@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -31,9 +30,35 @@ type phone struct {
 	words chan utterance
 	onset chan struct{} // a voice has begun to speak
 
-	mu        sync.Mutex
-	lastVoice time.Time
+	mu       sync.Mutex
+	heard    time.Duration // the line's time: see line
+	voiceAt  time.Duration // the line's time when a voice was last heard
+	packetAt time.Time     // when sound last came, loud or not
 }
+
+// deaf is how long nothing at all may come, not even silence, before the clock
+// goes on without it.
+const deaf = 10 * time.Second
+
+// line gives the time of the line: how much sound has come from the other side.
+// People wait by what they hear, not by the clock, so that a machine that stood
+// still for a moment, or is slow, does not seem to them a caller who has ended.
+func (p *phone) line() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at()
+}
+
+func (p *phone) at() time.Duration { return p.heard + max(0, time.Since(p.packetAt)-deaf) }
+
+// hearFor waits until the line has gone on for d.
+func (p *phone) hearFor(ctx context.Context, d time.Duration) {
+	for end := p.line() + d; p.line() < end && sleep(ctx, glance); {
+	}
+}
+
+// glance is how often a waiting person looks at the line's time: a packet.
+const glance = 20 * time.Millisecond
 
 // utterance is something to send: encoded audio, one key as an event, or a
 // key with the audio of its tones.
@@ -50,6 +75,7 @@ func (p *phone) live(ctx context.Context, act func(context.Context, *phone)) {
 	ctx, stop := context.WithCancel(ctx)
 	defer wg.Wait()
 	defer stop()
+	p.voiceAt, p.packetAt = -time.Hour, time.Now() // nobody has spoken yet
 	wg.Go(func() { p.listen() })
 	wg.Go(func() { defer stop(); p.speak(ctx) }) // a phone that cannot send hangs up
 	sleep(ctx, reflect)
@@ -100,64 +126,59 @@ func (p *phone) hear(frame []byte) {
 			c.VoiceHeard += time.Duration(len(frame)) * time.Second / prompt.Rate
 		}
 	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = p.at() + time.Duration(len(frame))*time.Second/prompt.Rate
+	p.packetAt = time.Now()
 	if !voiced {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if now.Sub(p.lastVoice) > 200*time.Millisecond {
+	if p.heard-p.voiceAt > 200*time.Millisecond {
 		select {
 		case p.onset <- struct{}{}:
 		default:
 		}
 	}
-	p.lastVoice = now
+	p.voiceAt = p.heard
 }
 
 func (p *phone) sinceVoice() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Since(p.lastVoice)
+	return p.at() - p.voiceAt
 }
 
 // untilPause waits until somebody has spoken and then been quiet for quiet, or
 // until patience has run out. It reports false when the call ended meanwhile
 // or nobody spoke at all.
 func (p *phone) untilPause(ctx context.Context, quiet, patience time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	end := p.line() + patience
 	select {
 	case <-p.onset: // an old one
 	default:
 	}
-	if p.sinceVoice() >= quiet {
+	spoke := p.sinceVoice() < quiet
+	for ctx.Err() == nil {
 		select {
 		case <-p.onset:
-		case <-ctx.Done():
-			return false
+			spoke = true
+		default:
 		}
-	}
-	for {
-		rest := quiet - p.sinceVoice()
-		if rest <= 0 {
+		switch since := p.sinceVoice(); {
+		case spoke && since >= quiet:
 			return true
+		case p.line() >= end:
+			return spoke // they talk on: one does not wait for ever
 		}
-		if !sleep(ctx, rest) {
-			return errors.Is(context.Cause(ctx), context.DeadlineExceeded) && p.sinceVoice() < quiet
-		}
+		sleep(ctx, glance)
 	}
+	return false
 }
 
 // untilQuiet waits until nobody has spoken for so long that a person leaves, or
 // the call ends.
 func (p *phone) untilQuiet(ctx context.Context) {
-	start := time.Now()
-	for {
-		rest := leave - min(p.sinceVoice(), time.Since(start))
-		if rest <= 0 || !sleep(ctx, rest) {
-			return
-		}
+	for start := p.line(); min(p.sinceVoice(), p.line()-start) < leave && sleep(ctx, glance); {
 	}
 }
 
