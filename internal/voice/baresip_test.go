@@ -20,12 +20,12 @@ func baresip(t *testing.T) (addr string, control net.Conn) {
 	bin := needs(t, "baresip")
 	dir := t.TempDir()
 	port, ctrl := freePort(t), freePort(t)
-	// It hangs up when its file ends, so the file is long.
+	// It hangs up when its file ends, so the file is long: more than all that the test waits for.
 	wav, err := os.Create(filepath.Join(dir, "say.wav"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := media.WriteWAV(wav, media.Sound{Samples: make([]int16, 30*media.Rate), Channels: 1, Rate: media.Rate}); err != nil {
+	if err := media.WriteWAV(wav, media.Sound{Samples: make([]int16, int(2*patience/time.Second)*media.Rate), Channels: 1, Rate: media.Rate}); err != nil {
 		t.Fatal(err)
 	}
 	wav.Close()
@@ -83,7 +83,7 @@ audio_alert aufile,%s
 func TestBaresipKeysBothWays(t *testing.T) {
 	t.Parallel()
 	addr, control := baresip(t)
-	e := listen(t, Config{Proxy: addr})
+	e := listen(t, Config{Proxy: addr, Timing: patient()})
 	ctx, stop := context.WithTimeout(t.Context(), 2*patience)
 	defer stop()
 	c, err := e.Dial(ctx, Dial{To: "cust", From: "95588", Record: filepath.Join(t.TempDir(), "call.wav")})

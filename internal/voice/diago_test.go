@@ -49,10 +49,10 @@ func TestDiagoKeys(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		_ = d.AudioReaderDTMF().Listen(func(k rune) error { heard <- k; return nil }, 10*time.Second)
+		_ = d.AudioReaderDTMF().Listen(func(k rune) error { heard <- k; return nil }, 2*patience)
 		<-d.Context().Done()
 	})
-	e := listen(t, Config{Proxy: addr})
+	e := listen(t, Config{Proxy: addr, Timing: patient()})
 	ctx, stop := context.WithTimeout(t.Context(), 2*patience)
 	defer stop()
 	c, err := e.Dial(ctx, Dial{To: "13800138000", From: "95588", Record: filepath.Join(t.TempDir(), "call.wav")})
@@ -60,7 +60,7 @@ func TestDiagoKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A key stops the prompt it may stop, stays for Gather, and others do not stop it.
-	long := media.NewPrompt(media.Sound{Samples: make([]int16, 5*media.Rate), Channels: 1, Rate: media.Rate})
+	long := media.NewPrompt(media.Sound{Samples: make([]int16, int(patience/time.Second)*media.Rate), Channels: 1, Rate: media.Rate})
 	if played, err := c.PlayUntil(ctx, long, "4"); err != nil || played.All || played.Digit != '4' {
 		t.Errorf("played %+v, %v", played, err)
 	}
@@ -98,12 +98,12 @@ func TestDiagoHangsUpWhileWeWait(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		_ = d.Hangup(d.Context())
 	})
-	e := listen(t, Config{Proxy: addr})
+	e := listen(t, Config{Proxy: addr, Timing: patient()})
 	c, err := e.Dial(t.Context(), Dial{To: "1", From: "2", Record: filepath.Join(t.TempDir(), "call.wav")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	span, err := c.RecordMessage(t.Context(), 10*time.Second, 5*time.Second)
+	span, err := c.RecordMessage(t.Context(), 2*patience, patience)
 	if !errors.Is(err, ErrEnded) || span.To < span.From {
 		t.Errorf("%+v, %v", span, err)
 	}

@@ -87,6 +87,7 @@ func (e *Endpoint) prepare(ctx context.Context, d Dial) (*Call, *Failure) {
 	}
 	if err != nil {
 		e.leave(c)
+		close(c.done)
 		e.wg.Done()
 		return nil, notSent(err.Error())
 	}
@@ -230,6 +231,16 @@ func (a *attempt) response(ctx context.Context, res *sip.Response) (over bool, f
 	case res.IsProvisional():
 		a.provisional(res)
 		return false, nil
+	}
+	// Whoever gave up before this came has given up, whichever is noticed first.
+	switch {
+	case a.why != "":
+	case ctx.Err() != nil:
+		a.why = "cancelled"
+	case c.e.ctx.Err() != nil:
+		a.why = "shutting down"
+	}
+	switch {
 	case res.IsSuccess():
 		return true, a.answered(res)
 	case challenge(res) && a.why == "" && c.e.cfg.User != "":

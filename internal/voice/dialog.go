@@ -104,13 +104,15 @@ func (e *Endpoint) bye(g *dialog, reason string) {
 // again when the connection breaks under it: sipgo may hand out one that has
 // just died.
 func (e *Endpoint) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	const again, pause = 4, 100 * time.Millisecond
+	const again, most = 9, time.Second // 6 s in all: as long as a busy machine may take to see that a connection is dead
 	res, err := e.client.Do(ctx, req.Clone())
+	pause := 100 * time.Millisecond
 	for tries := 0; err != nil && tries < again && ctx.Err() == nil; tries++ {
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
+		pause = min(2*pause, most)
 		res, err = e.client.Do(ctx, req.Clone())
 	}
 	for tries := 0; err == nil && challenge(res) && tries < maxChallenges && e.cfg.User != ""; tries++ {

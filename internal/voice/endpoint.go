@@ -206,6 +206,11 @@ func (e *Endpoint) Close() error {
 		c.finish(ByLocal, "shutting down")
 	}
 	e.wg.Wait()
+	for _, c := range calls {
+		c.finish(ByLocal, "shutting down") // whose answer was being taken as this began
+		<-c.done                           // somebody else may be ending it
+	}
+	e.wg.Wait()
 	e.mu.Lock()
 	e.drained = true
 	for _, t := range e.lingers {
@@ -214,7 +219,11 @@ func (e *Endpoint) Close() error {
 	e.calls = map[string]*Call{}
 	e.mu.Unlock()
 	e.wg.Wait() // what a late answer started between the two locks
-	err := errors.Join(e.ua.Close(), e.socket.Close())
+	err := e.ua.Close()
+	if errors.Is(err, net.ErrClosed) { // a connection that the peer has broken is closed already
+		err = nil
+	}
+	err = errors.Join(err, e.socket.Close())
 	e.run.Wait()
 	e.media.Close()
 	return err

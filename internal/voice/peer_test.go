@@ -53,8 +53,8 @@ func parseMessage(raw string) message {
 	return m
 }
 
-// patience is how long a peer waits for what must come.
-const patience = 30 * time.Second
+// patience is how long a peer waits for what must come: longer than the slowest machine takes for it.
+const patience = 2 * time.Minute
 
 // peer is a phone that does what a script says, and keeps the books by which a
 // ghost call shows: which answers it gave, were acknowledged, and were ended.
@@ -77,6 +77,8 @@ type peer struct {
 	mu       sync.Mutex
 	seen     map[string]int  // requests by method, repetitions included
 	branches map[string]bool // of INVITEs
+	distinct map[string]int  // requests by method, repetitions not
+	ids      map[string]bool // of all requests seen
 	answered map[string]bool // our tags that sent a 2xx
 	acked    map[string]int  // by our tag
 	byes     map[string]int  // by our tag: BYEs received, or sent by us
@@ -90,7 +92,7 @@ func newPeer(t *testing.T, transport string) *peer {
 	p := &peer{
 		t: t, invites: make(chan message, 64), others: make(chan message, 256), cancels: make(chan message, 16),
 		dialled: make(chan struct{}), scripted: make(chan struct{}),
-		seen: map[string]int{}, branches: map[string]bool{}, answered: map[string]bool{}, acked: map[string]int{}, byes: map[string]int{}, mute: map[string]int{},
+		seen: map[string]int{}, branches: map[string]bool{}, distinct: map[string]int{}, ids: map[string]bool{}, answered: map[string]bool{}, acked: map[string]int{}, byes: map[string]int{}, mute: map[string]int{},
 	}
 	var err error
 	if transport == "tcp" {
@@ -195,6 +197,10 @@ func (p *peer) take(m message) {
 	p.mu.Lock()
 	p.last = m.reply
 	p.seen[m.method]++
+	if id := m.method + m.get("Via"); !p.ids[id] {
+		p.ids[id] = true
+		p.distinct[m.method]++
+	}
 	quiet := p.mute[m.method] > 0
 	if quiet {
 		p.mute[m.method]--
@@ -322,6 +328,7 @@ func (p *peer) heard() bool {
 func (p *peer) stop(m message, code int)     { p.reply(m, code, "No", "t", "") }
 func (p *peer) silence(method string, n int) { p.mu.Lock(); defer p.mu.Unlock(); p.mute[method] = n }
 func (p *peer) count(method string) int      { p.mu.Lock(); defer p.mu.Unlock(); return p.seen[method] }
+func (p *peer) once(method string) int       { p.mu.Lock(); defer p.mu.Unlock(); return p.distinct[method] }
 func (p *peer) acks(tag string) int          { p.mu.Lock(); defer p.mu.Unlock(); return p.acked[tag] }
 func (p *peer) calls() int                   { p.mu.Lock(); defer p.mu.Unlock(); return len(p.branches) }
 func (p *peer) until(what string, f func() bool) {
@@ -361,13 +368,14 @@ func (p *peer) request(m message, method, tag string, seq int, body string) {
 		seq, method, p.addr, len(body), body)))
 }
 
-// response waits for the response to a request of ours.
-func (p *peer) response(method string) string {
+// response waits for the response to a request of ours. One to an earlier request
+// of the method may come again, when our ACK was slow.
+func (p *peer) response(method string, seq int) string {
 	p.t.Helper()
 	for {
 		select {
 		case m := <-p.others:
-			if m.method == "" && strings.HasSuffix(m.get("CSeq"), method) && !strings.Contains(m.start, " 100 ") {
+			if m.method == "" && m.get("CSeq") == fmt.Sprintf("%d %s", seq, method) && !strings.Contains(m.start, " 100 ") {
 				return m.start
 			}
 		case <-time.After(patience):
@@ -390,7 +398,10 @@ func (p *peer) noGhosts() {
 }
 
 // talk sends n frames of RTP to where the INVITE asked for them.
-func (p *peer) talk(m message, from *net.UDPConn, n int) {
+func (p *peer) talk(m message, from *net.UDPConn, n int) { p.talkOn(m, from, 0, n) }
+
+// talkOn goes on after the frames that came before.
+func (p *peer) talkOn(m message, from *net.UDPConn, before, n int) {
 	port := 0
 	for line := range strings.Lines(m.body) {
 		if _, err := fmt.Sscanf(line, "m=audio %d", &port); err == nil {
@@ -402,7 +413,7 @@ func (p *peer) talk(m message, from *net.UDPConn, n int) {
 	for i := range packet[12:] {
 		packet[12+i] = 0x2A // loud
 	}
-	for i := range n {
+	for i := before; i < before+n; i++ {
 		packet[2], packet[3] = byte(i>>8), byte(i)
 		ts := i * 160
 		packet[4], packet[5], packet[6], packet[7] = byte(ts>>24), byte(ts>>16), byte(ts>>8), byte(ts)

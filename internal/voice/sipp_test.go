@@ -99,7 +99,7 @@ func TestSippEcho(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			mode := map[string]string{"udp": "u1", "tcp": "t1"}[transport]
-			e := listen(t, Config{Proxy: sipp(t, mode), Transport: transport, Codecs: []string{"pcmu"}})
+			e := listen(t, Config{Proxy: sipp(t, mode), Transport: transport, Codecs: []string{"pcmu"}, Timing: patient()})
 			path := filepath.Join(t.TempDir(), "call.wav")
 			ctx, stop := context.WithTimeout(t.Context(), 2*patience)
 			defer stop()
@@ -111,7 +111,7 @@ func TestSippEcho(t *testing.T) {
 			if played, err := c.Play(ctx, p); err != nil || !played.All {
 				t.Fatalf("played %+v, %v", played, err)
 			}
-			got, err := c.Gather(ctx, GatherSpec{Max: 4, Timeout: 10 * time.Second})
+			got, err := c.Gather(ctx, GatherSpec{Max: 4, Timeout: patience, Between: patience})
 			if err := c.Hangup(ctx); err != nil {
 				t.Fatal(err)
 			}

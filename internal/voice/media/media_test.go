@@ -3,14 +3,13 @@ package media
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +21,25 @@ import (
 	"parley/internal/machine/port"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// patience is how long a test waits for what must come: longer than the slowest machine takes for it.
+const patience = 3 * time.Minute
+
+// What is still there when the tests are through is looked at again before it
+// counts as left behind: on a busy machine a goroutine's last step takes a while.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for end := time.Now().Add(patience); code == 0; {
+		err := goleak.Find()
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 // G.711 has 256 values a law: each must come back as it was, but for the two
 // zeros of µ-law, which are one silence.
@@ -222,6 +239,12 @@ func TestSpeechIsNoKey(t *testing.T) {
 // duo is two sessions of one engine that talk to each other.
 func duo(t *testing.T, o Options, a, b Stream, onA, onB Events, record string) (*Engine, *Session, *Session) {
 	t.Helper()
+	return duoOn(t, nil, o, a, b, onA, onB, record)
+}
+
+// duoOn is duo on clocks of the test's own.
+func duoOn(t *testing.T, clocks func() *clock, o Options, a, b Stream, onA, onB Events, record string) (*Engine, *Session, *Session) {
+	t.Helper()
 	o.IP = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	e, err := New(o)
 	if err != nil {
@@ -243,6 +266,9 @@ func duo(t *testing.T, o Options, a, b Stream, onA, onB Events, record string) (
 			t.Errorf("%d sessions and %d ports left", n, d)
 		}
 	})
+	if clocks != nil {
+		left.clk, right.clk = clocks(), clocks()
+	}
 	a.Remote = netip.AddrPortFrom(o.IP, uint16(right.Port()))
 	b.Remote = netip.AddrPortFrom(o.IP, uint16(left.Port()))
 	right.Set(b)
@@ -271,7 +297,7 @@ func within(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("%s: never", what)
 	}
 }
@@ -301,102 +327,6 @@ func TestKeysBothWays(t *testing.T) {
 				t.Errorf("heard %q", got.keys)
 			}
 		})
-	}
-}
-
-// The two sides of a recording are in time with each other and whole.
-func TestRecordingIsInTime(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "call.wav")
-	_, left, right := duo(t, Options{}, Stream{Codec: PCMA, Send: true}, Stream{Codec: PCMU, Send: true}, Events{}, Events{}, path)
-	pcm := make([]int16, Rate/5)
-	for i := range pcm {
-		pcm[i] = int16(12000 * math.Sin(float64(i))) // no key: a key ends hearing
-	}
-	tone := NewPrompt(Sound{Samples: pcm, Channels: 1, Rate: Rate})
-	within(t, "left", left.Play(tone).Done())
-	h := left.Hear(3*time.Second, 400*time.Millisecond)
-	within(t, "right", right.Play(tone).Done())
-	within(t, "silence", h.Done())
-	from, to, spoke := h.Span()
-	rep := left.Close()
-	if rep.Recording.Err != nil || rep.Stats.Lost != 0 || rep.Stats.Late != 0 || !spoke {
-		t.Fatalf("%+v, spoke %v", rep, spoke)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := ReadWAV(bytes.NewReader(b))
-	if err != nil || s.Channels != 2 || s.Duration() != rep.Recording.Duration {
-		t.Fatalf("%d channels, %v of %v: %v", s.Channels, s.Duration(), rep.Recording.Duration, err)
-	}
-	loudAt := func(ch int) (first, last int) {
-		first = -1
-		for i := ch; i < len(s.Samples); i += 2 {
-			if v := s.Samples[i]; v > 3000 || v < -3000 {
-				if last = i / 2; first < 0 {
-					first = i / 2
-				}
-			}
-		}
-		return first, last
-	}
-	a, b1 := loudAt(0)
-	c, d := loudAt(1)
-	if got := b1 - a; got < 1590 || got > 1600 {
-		t.Errorf("200 ms of the left side last %d samples", got)
-	}
-	if got := d - c; got < 1590 || got > 1600 {
-		t.Errorf("200 ms of the right side last %d samples", got)
-	}
-	if at := time.Duration(c) * time.Second / Rate; at < from || at > to {
-		t.Errorf("the words at %v are outside of %v to %v", at, from, to)
-	}
-	w, err := Peaks(bytes.NewReader(b), 50)
-	if err != nil || len(w.Left) != 50 || len(w.Right) != 50 || w.Left[0] < 0.2 {
-		t.Errorf("waveform %v %v", w, err)
-	}
-}
-
-// broken is a disk that fails after some bytes.
-type broken struct {
-	file
-	left int
-}
-
-func (b *broken) Write(p []byte) (int, error) {
-	if b.left -= len(p); b.left < 0 {
-		return 0, errors.New("no space left on device")
-	}
-	return b.file.Write(p)
-}
-
-func TestDiskFillsWhileRecording(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	e, err := New(Options{IP: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	e.create = func(path string) (file, error) {
-		f, err := createFile(path)
-		return &broken{f, 20000}, err
-	}
-	told := make(chan struct{})
-	s, err := e.Open(filepath.Join(dir, "x.wav"), Events{Fault: func(err error) {
-		if strings.Contains(err.Error(), "no space") {
-			close(told)
-		}
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Set(Stream{Remote: netip.MustParseAddrPort("127.0.0.1:9"), Codec: PCMA, Send: true})
-	within(t, "fault", told)
-	if rep := s.Close(); rep.Recording.Err == nil || rep.Recording.SHA256 != "" {
-		t.Errorf("%+v", rep.Recording)
 	}
 }
 
@@ -489,46 +419,6 @@ func FuzzPacket(f *testing.F) {
 		s.accept(a, peer, 1)
 		s.accept(b, peer, 2)
 		s.rec.advance(4 * Rate)
-	})
-}
-
-// What was placed is what is written, silence where nothing was placed.
-func TestRecorderWindow(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWriter()
-		r := &recorder{w: w, fault: func(error) {}}
-		r.begin(PCMA)
-		<-w.jobs
-		const length = 5 * Rate
-		want := bytes.Repeat([]byte{0xD5}, 2*length)
-		for at := int64(0); at < length; at += FrameSamples {
-			for range rapid.IntRange(0, 1).Draw(t, "packets") {
-				pos := at - int64(rapid.IntRange(0, 3000).Draw(t, "delay"))
-				ch, b := rapid.IntRange(0, 1).Draw(t, "side"), byte(rapid.IntRange(0, 200).Draw(t, "sound"))
-				size := rapid.SampledFrom([]int{80, 160, 240}).Draw(t, "size")
-				base := r.base
-				if placed := r.place(ch, pos, bytes.Repeat([]byte{b}, size)); placed != (pos+int64(size) > base) {
-					t.Fatalf("placed %v at %d of %d", placed, pos, base)
-				}
-				for p := max(pos, base); p < pos+int64(size); p++ {
-					if p < length {
-						want[2*p+int64(ch)] = b
-					}
-				}
-			}
-			r.advance(at + FrameSamples)
-		}
-		for r.base < length {
-			r.emit(min(length, r.base+chunk))
-		}
-		var got []byte
-		for len(w.jobs) > 0 {
-			got = append(got, (<-w.jobs).data...)
-		}
-		if !bytes.Equal(got, want) {
-			t.Fatal("written sound differs from what was placed")
-		}
 	})
 }
 

@@ -77,7 +77,7 @@ func (s *Session) accept(packet []byte, from netip.AddrPort, n int64) {
 		return
 	}
 	s.latched = true
-	s.heard = n
+	s.heard, s.alive = n, s.lived
 	s.stats.Received++
 	fresh, newest := r.count(r.header.SSRC, r.header.SequenceNumber)
 	if !fresh {
@@ -151,7 +151,7 @@ func (s *Session) hear(c Codec, sound []byte, n int64, newest bool) {
 		s.stats.Late++
 	}
 	if h := s.hearing; h != nil && loud(c, sound) {
-		h.voice = n
+		h.spoke, h.quiet = true, s.lived
 	}
 	if r.tones == nil || s.st.Event != 0 {
 		return

@@ -244,11 +244,12 @@ func (s *Session) endSending() {
 // Hearing waits for the other side to have spoken.
 type Hearing struct {
 	from    int64 // ticks
-	voice   int64 // tick at which a voice was last heard
 	to      int64
 	most    int64
+	quiet   int64 // ticks the session had lived when a voice was last heard, or it began
 	silence int64
 	origin  int64
+	spoke   bool
 	done    chan struct{}
 }
 
@@ -258,16 +259,17 @@ func (h *Hearing) Done() <-chan struct{} { return h.done }
 // Span gives, after Done, where in the recording the words are, and whether any
 // voice was heard.
 func (h *Hearing) Span() (from, to time.Duration, spoke bool) {
-	return time.Duration(h.from-h.origin) * Frame, time.Duration(h.to-h.origin) * Frame, h.voice > h.from
+	return time.Duration(h.from-h.origin) * Frame, time.Duration(h.to-h.origin) * Frame, h.spoke
 }
 
 // Hear waits until the other side has been silent for silence, pressed a key,
-// or spoken for most.
+// or spoken for most. Before the first tick it counts from that.
 func (s *Session) Hear(most, silence time.Duration) *Hearing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endHearing()
-	h := &Hearing{from: s.last, most: int64(most / Frame), silence: int64(silence / Frame), origin: s.began, done: make(chan struct{})}
+	h := &Hearing{from: max(s.last, s.began), most: int64(most / Frame), quiet: s.lived, silence: int64(silence / Frame), origin: s.began,
+		done: make(chan struct{})}
 	s.hearing = h
 	if s.closed {
 		s.endHearing()
@@ -286,7 +288,7 @@ func (s *Session) StopHearing(h *Hearing) {
 
 func (s *Session) endHearing() {
 	if h := s.hearing; h != nil {
-		h.to = max(s.last, h.from)
+		h.to = min(max(s.last, h.from), h.from+h.most) // a tick may come late
 		s.hearing = nil
 		close(h.done)
 	}

@@ -52,6 +52,8 @@ type Session struct {
 	began   int64 // tick at which sending and recording began; 0 = not yet
 	last    int64 // latest tick
 	heard   int64 // tick at which RTP was last heard
+	lived   int64 // ticks that were run; a machine that stood still leaves some out
+	alive   int64 // lived when RTP was last heard
 	quiet   bool  // ErrQuiet was told
 	out     sender
 	in      receiver
@@ -90,13 +92,13 @@ func (s *Session) Set(st Stream) {
 	}
 	if st.Send && s.began == 0 {
 		s.began = max(s.clk.now(), s.last+1)
-		s.heard = s.began
+		s.heard, s.alive = s.began, s.lived
 		if s.rec != nil {
 			s.rec.begin(st.Codec)
 		}
 	}
 	if resumed {
-		s.heard = s.last
+		s.heard, s.alive = s.last, s.lived
 	}
 	if !s.running {
 		s.running = true
@@ -112,6 +114,7 @@ func (s *Session) tick(n int64, io *batch) {
 		return
 	}
 	s.last = n
+	s.lived++
 	for {
 		got := io.receive(s.sock.fd)
 		for i := range got {
@@ -136,15 +139,16 @@ func (s *Session) tick(n int64, io *batch) {
 	}
 }
 
-// watch looks at what depends on time going by.
+// watch looks at what depends on time going by. Silence is counted in ticks
+// that were run: while the machine stood still nobody could have been heard.
 func (s *Session) watch(n int64) {
 	if h := s.hearing; h != nil {
-		if n-h.from >= h.most || n-max(h.voice, h.from) >= h.silence {
+		if n-h.from >= h.most || s.lived-h.quiet >= h.silence {
 			s.endHearing()
 		}
 	}
 	limit := int64(s.e.o.Quiet / Frame)
-	if limit > 0 && s.began != 0 && !s.st.Hold && !s.quiet && n-s.heard > limit {
+	if limit > 0 && s.began != 0 && !s.st.Hold && !s.quiet && s.lived-s.alive > limit {
 		s.quiet = true
 		s.on.fault(ErrQuiet)
 	}
