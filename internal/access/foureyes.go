@@ -20,6 +20,22 @@ const (
 	KindReset = "staff_reset" // somebody is to begin anew with password and second factor
 )
 
+// Eyes are the staff as the four-eyes room sees them: who stands behind an
+// account, and what the account may decide.
+type Eyes struct{ *Store }
+
+// Person gives the human being behind an account.
+func (e Eyes) Person(ctx context.Context, tx *db.Tx, account string) (string, error) {
+	st, err := e.Inside(ctx, tx, account)
+	return st.Person(), err
+}
+
+// May reports whether the account may do what a kind of request needs.
+func (e Eyes) May(ctx context.Context, tx *db.Tx, account, permission string) (bool, error) {
+	st, err := e.Inside(ctx, tx, account)
+	return st.May(Permission(permission)), err
+}
+
 var errSameRoles = errs.New(errs.Invalid, "same_roles", "岗位没有变化。", "These are the roles the person has.")
 
 // Kinds gives what the four-eyes room must know of both kinds.

@@ -165,7 +165,7 @@ func (a *App) join(ctx context.Context, keys *party.Keyring, set *policy.Set) er
 	hooks.AllowHTTP = a.Config.Webhooks.AllowHTTP
 	a.Webhooks = webhook.NewSender(hooks, webhook.Options{Private: private, DisableAfter: a.Config.Webhooks.DisableAfter.Duration, Log: a.Log, Sent: a.sent})
 	a.watch()
-	a.Approvals = approval.New(a.DB, people{a.Access, a.APIKeys}, keys)
+	a.Approvals = approval.New(a.DB, people{access.Eyes{Store: a.Access}, a.APIKeys}, keys)
 	a.Disclosures = disclosure.New(a.DB, keys)
 	a.Rulebook = rulebook.New(a.DB, a.Gate, a.Approvals)
 	a.Holidays = holidays.New(a.DB, a.Approvals)

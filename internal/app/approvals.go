@@ -15,8 +15,8 @@ import (
 // people joins the four-eyes room to the staff: who stands behind an account,
 // and what it may decide.
 type people struct {
-	staff *access.Store
-	keys  *apikey.Store
+	access.Eyes
+	keys *apikey.Store
 }
 
 // Person gives the human being behind an account.
@@ -27,14 +27,7 @@ func (p people) Person(ctx context.Context, tx *db.Tx, account string) (string, 
 		}
 		account = maker // whoever made a key answers for what it does
 	}
-	st, err := p.staff.Inside(ctx, tx, account)
-	return st.Person(), err
-}
-
-// May reports whether the account may do what a kind of request needs.
-func (p people) May(ctx context.Context, tx *db.Tx, account, permission string) (bool, error) {
-	st, err := p.staff.Inside(ctx, tx, account)
-	return st.May(access.Permission(permission)), err
+	return p.Eyes.Person(ctx, tx, account)
 }
 
 // registerApprovals says what each kind of request needs and does. Every kind

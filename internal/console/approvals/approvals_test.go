@@ -2,25 +2,19 @@ package approvals
 
 import (
 	"context"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/html"
 
 	"parley/internal/access"
 	"parley/internal/approval"
 	"parley/internal/approval/approvaltest"
-	"parley/internal/console/frame"
-	"parley/internal/contact"
+	"parley/internal/console/frame/frametest"
 	"parley/internal/db"
 	"parley/internal/db/dbtest"
-	"parley/internal/httpx"
 	"parley/internal/httpx/words"
 )
 
@@ -38,87 +32,44 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// staff joins the room to real staff, as the composition root does.
-type staff struct{ *access.Store }
-
-func (s staff) Person(ctx context.Context, tx *db.Tx, account string) (string, error) {
-	st, err := s.Inside(ctx, tx, account)
-	return st.Person(), err
-}
-
-func (s staff) May(ctx context.Context, tx *db.Tx, account, permission string) (bool, error) {
-	st, err := s.Inside(ctx, tx, account)
-	return st.May(access.Permission(permission)), err
-}
-
 type bank struct {
-	t       *testing.T
-	store   *approval.Store
-	handler http.Handler
-	token   map[string]string
-	id      map[string]contact.ID
+	*frametest.House
+	t     *testing.T
+	store *approval.Store
 }
 
 func newBank(t *testing.T, d *db.DB) *bank {
-	b := &bank{t: t, token: map[string]string{}, id: map[string]contact.ID{}}
-	st := access.NewStore(d)
-	b.store = approval.New(d, staff{st}, approvaltest.Keys(t))
+	t.Helper()
+	h := frametest.New(t, d, map[string][]access.Role{"maker": {access.CampaignManager}, "boss": {access.Approver}, "boss2": {access.Approver},
+		"audit": {access.Auditor}, "admin": {access.Admin}, "agent": {access.Agent}})
+	b := &bank{House: h, t: t, store: approval.New(d, access.Eyes{Store: h.Staff}, approvaltest.Keys(t))}
 	b.store.Register(approval.Kind{Name: "campaign", Permission: string(access.ApproveCampaign), Revocable: true,
 		Apply: func(context.Context, *db.Tx, *approval.Request) (approval.Effect, error) {
 			return approval.Effect{}, nil
 		}})
-	house := &httpx.House{BankZh: "守约银行", BankEn: "Parley Bank", Zone: httpx.Shanghai(), Clock: time.Now}
-	f := frame.New(house, st)
-	f.DB = d
-	mux := http.NewServeMux()
-	f.Serve(mux, Routes(Deps{Frame: f, Approvals: b.store}))
-	b.handler = house.Wrap(mux)
-	for login, role := range map[string]access.Role{"maker": access.CampaignManager, "boss": access.Approver, "boss2": access.Approver,
-		"audit": access.Auditor, "admin": access.Admin, "agent": access.Agent} {
-		p, err := st.AddStaff(t.Context(), access.Staff{Login: login, Name: "员工" + login, Roles: []access.Role{role}}, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, _, err := st.Enter(t.Context(), p.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.token[login], b.id[login] = token, p.ID
-	}
+	h.Serve(Routes(Deps{Frame: h.Frame, Approvals: b.store}))
 	return b
 }
 
 func (b *bank) ask(after string) *approval.Request {
 	b.t.Helper()
 	r, err := b.store.AskNow(b.t.Context(), approval.Ask{Kind: "campaign", Subject: "s1", Title: "银行卡换卡", After: after,
-		Reason: "节前通知，问 13800138000", By: b.id["maker"]})
+		Reason: "节前通知，问 13800138000", By: b.IDs["maker"]})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return r
 }
 
-// do asks for a page as somebody; form makes it a POST.
+// do asks for a page as somebody, or sends a form; it gives the page as a tree too.
 func (b *bank) do(as, path string, form url.Values) (int, *html.Node, string) {
 	b.t.Helper()
-	r := httptest.NewRequest(http.MethodGet, path, nil)
-	if form != nil {
-		r = httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
-	r.AddCookie(&http.Cookie{Name: "parley", Value: b.token[as]})
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	raw, err := io.ReadAll(w.Body)
+	code, _, body := b.Do(as, path, form)
+	doc, err := html.Parse(strings.NewReader(body))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	doc, err := html.Parse(strings.NewReader(string(raw)))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return w.Code, doc, string(raw)
+	return code, doc, body
 }
 
 // forms gives the addresses the page's forms go to.

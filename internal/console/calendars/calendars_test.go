@@ -3,7 +3,6 @@ package calendars
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -14,8 +13,7 @@ import (
 	"parley/internal/approval"
 	"parley/internal/approval/approvaltest"
 	"parley/internal/calendar"
-	"parley/internal/console/frame"
-	"parley/internal/contact"
+	"parley/internal/console/frame/frametest"
 	"parley/internal/db"
 	"parley/internal/db/dbtest"
 	"parley/internal/holidays"
@@ -37,86 +35,25 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// staff joins the four eyes to real staff, as the composition root does.
-type staff struct{ *access.Store }
-
-func (s staff) Person(ctx context.Context, tx *db.Tx, account string) (string, error) {
-	st, err := s.Inside(ctx, tx, account)
-	return st.Person(), err
-}
-
-func (s staff) May(ctx context.Context, tx *db.Tx, account, permission string) (bool, error) {
-	st, err := s.Inside(ctx, tx, account)
-	return st.May(access.Permission(permission)), err
-}
-
 type bank struct {
-	t         *testing.T
-	db        *db.DB
+	*frametest.House
 	store     *holidays.Store
 	approvals *approval.Store
-	handler   http.Handler
-	token     map[string]string
-	id        map[string]contact.ID
 }
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, httpx.Shanghai())
 
 func newBank(t *testing.T, d *db.DB) *bank {
 	t.Helper()
-	b := &bank{t: t, db: d, token: map[string]string{}, id: map[string]contact.ID{}}
-	st := access.NewStore(d)
-	b.approvals = approval.New(d, staff{st}, approvaltest.Keys(t))
+	h := frametest.New(t, d, map[string][]access.Role{"law": {access.Compliance}, "law2": {access.Compliance}, "agent": {access.Agent}})
+	b := &bank{House: h, approvals: approval.New(d, access.Eyes{Store: h.Staff}, approvaltest.Keys(t))}
 	b.store = holidays.New(d, b.approvals)
 	b.approvals.Register(b.store.Approval(string(access.ApproveRules)))
 	if _, err := b.store.Adopt(t.Context(), calendar.ShippedDocs()); err != nil {
 		t.Fatal(err)
 	}
-	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, httpx.Shanghai())
-	house := &httpx.House{BankZh: "守约银行", BankEn: "Parley Bank", Zone: httpx.Shanghai(), Clock: func() time.Time { return noon }}
-	f := frame.New(house, st)
-	f.DB = d
-	mux := http.NewServeMux()
-	f.Serve(mux, Routes(Deps{Frame: f, DB: d, Holidays: b.store, Approvals: b.approvals, Own: "CN"}))
-	b.handler = house.Wrap(mux)
-	for login, role := range map[string]access.Role{"law": access.Compliance, "law2": access.Compliance, "agent": access.Agent} {
-		p, err := st.AddStaff(t.Context(), access.Staff{Login: login, Name: "员工" + login, Roles: []access.Role{role}}, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, _, err := st.Enter(t.Context(), p.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.token[login], b.id[login] = token, p.ID
-	}
+	h.Serve(Routes(Deps{Frame: h.Frame, DB: d, Holidays: b.store, Approvals: b.approvals, Own: "CN"}))
 	return b
-}
-
-func (b *bank) do(as, path string, form url.Values) (code int, to, body string) {
-	b.t.Helper()
-	r := httptest.NewRequest(http.MethodGet, path, nil)
-	if form != nil {
-		r = httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
-	r.AddCookie(&http.Cookie{Name: "parley", Value: b.token[as]})
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	return w.Code, w.Header().Get("Location"), w.Body.String()
-}
-
-func (b *bank) sees(as, path string, want ...string) string {
-	b.t.Helper()
-	code, _, body := b.do(as, path, nil)
-	if code != http.StatusOK {
-		b.t.Fatalf("%s: %d", path, code)
-	}
-	for _, part := range want {
-		if !strings.Contains(body, part) {
-			b.t.Errorf("%s does not show %q", path, part)
-		}
-	}
-	return body
 }
 
 func filled(more ...string) url.Values {
@@ -132,33 +69,33 @@ func filled(more ...string) url.Values {
 // until then the year is unknown, and the old version stays what it was.
 func TestYear(t *testing.T) {
 	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+	dbtest.EachClock(t, func() time.Time { return noon }, func(t *testing.T, d *db.DB) {
 		b := newBank(t, d)
-		body := b.sees("agent", "/calendars", "CN 2026.1", "2026", "十二月", "休息日 春节", "调休上班 春节", "content_7047091.htm")
+		body := b.See("agent", "/calendars", "CN 2026.1", "2026", "十二月", "休息日 春节", "调休上班 春节", "content_7047091.htm")
 		if strings.Contains(body, "/calendars/edit") {
 			t.Error("an agent is offered to edit")
 		}
-		b.sees("agent", "/calendars?year=2027", "2027 年的节假日尚未公布", "cal-d unknown")
-		b.sees("agent", "/calendars?id=UK-SCT&year=2026", "世界杯银行假日")
-		if code, _, _ := b.do("agent", "/calendars?id=ZZ", nil); code != http.StatusNotFound {
+		b.See("agent", "/calendars?year=2027", "2027 年的节假日尚未公布", "cal-d unknown")
+		b.See("agent", "/calendars?id=UK-SCT&year=2026", "世界杯银行假日")
+		if code, _, _ := b.Do("agent", "/calendars?id=ZZ", nil); code != http.StatusNotFound {
 			t.Errorf("a calendar that is not there: %d", code)
 		}
-		if code, _, _ := b.do("agent", "/calendars/edit", filled()); code != http.StatusForbidden {
+		if code, _, _ := b.Do("agent", "/calendars/edit", filled()); code != http.StatusForbidden {
 			t.Errorf("an agent edits: %d", code)
 		}
-		b.sees("law", "/calendars/edit?id=CN&year=2027", "国务院办公厅关于2027年部分节假日安排的通知", `value="端午节"`)
+		b.See("law", "/calendars/edit?id=CN&year=2027", "国务院办公厅关于2027年部分节假日安排的通知", `value="端午节"`)
 
-		code, at, _ := b.do("law", "/calendars/edit", filled())
+		code, at, _ := b.Do("law", "/calendars/edit", filled())
 		if code != http.StatusSeeOther {
 			t.Fatalf("save: %d", code)
 		}
-		b.sees("law", at, "cal-d holiday changed", "2027.1", at+"/submit", at+"/drop")
-		b.sees("agent", "/calendars?year=2027", "2027 年的节假日尚未公布", at)
-		b.sees("law", "/calendars/edit?id=CN&year=2027", `value="2027-01-03"`, `value="2026-12-27"`)
-		if code, _, _ := b.do("law", at+"/submit", url.Values{"reason": {"通知已公布"}}); code != http.StatusSeeOther {
+		b.See("law", at, "cal-d holiday changed", "2027.1", at+"/submit", at+"/drop")
+		b.See("agent", "/calendars?year=2027", "2027 年的节假日尚未公布", at)
+		b.See("law", "/calendars/edit?id=CN&year=2027", `value="2027-01-03"`, `value="2026-12-27"`)
+		if code, _, _ := b.Do("law", at+"/submit", url.Values{"reason": {"通知已公布"}}); code != http.StatusSeeOther {
 			t.Fatalf("submit: %d", code)
 		}
-		b.sees("law", at, "/approvals/")
+		b.See("law", at, "/approvals/")
 		var r *approval.Request
 		if err := d.Read(t.Context(), func(tx *db.Tx) (err error) {
 			r, err = b.approvals.Waiting(t.Context(), tx, holidays.ApprovalKind, at[strings.LastIndex(at, "/")+1:])
@@ -166,17 +103,17 @@ func TestYear(t *testing.T) {
 		}); err != nil || r == nil {
 			t.Fatalf("request: %v %v", r, err)
 		}
-		if _, err := b.approvals.ApproveNow(t.Context(), approval.Decision{ID: r.ID, By: b.id["law"], Hash: r.Hash}); err == nil {
+		if _, err := b.approvals.ApproveNow(t.Context(), approval.Decision{ID: r.ID, By: b.IDs["law"], Hash: r.Hash}); err == nil {
 			t.Error("the maker approved")
 		}
-		if _, err := b.approvals.ApproveNow(t.Context(), approval.Decision{ID: r.ID, By: b.id["law2"], Hash: r.Hash}); err != nil {
+		if _, err := b.approvals.ApproveNow(t.Context(), approval.Decision{ID: r.ID, By: b.IDs["law2"], Hash: r.Hash}); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.store.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		b.sees("agent", "/calendars?year=2027", "CN 2027.1", "休息日 元旦", "CN 2026.1")
-		if code, to, _ := b.do("agent", at, nil); code != http.StatusSeeOther || to != "/calendars?id=CN&year=2027" {
+		b.See("agent", "/calendars?year=2027", "CN 2027.1", "休息日 元旦", "CN 2026.1")
+		if code, to, _ := b.Do("agent", at, nil); code != http.StatusSeeOther || to != "/calendars?id=CN&year=2027" {
 			t.Errorf("an approved draft leads to %d %q", code, to)
 		}
 	})
@@ -185,7 +122,7 @@ func TestYear(t *testing.T) {
 // What is wrong is said at its field, and nothing typed is lost.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	b := newBank(t, dbtest.Open(t, dbtest.URL(t, dbtest.Engines[0]), nil))
+	b := newBank(t, dbtest.Open(t, dbtest.URL(t, dbtest.Engines[0]), func() time.Time { return noon }))
 	for _, c := range []struct {
 		change []string
 		want   string
@@ -200,12 +137,12 @@ func TestFaults(t *testing.T) {
 		{[]string{"from0", "2028-01-01", "to0", "2028-01-01"}, "2028-01-01"}, // another year
 		{[]string{"from0", "", "to0", "", "work1_0", ""}, "至少填写一个节日的日期"},
 	} {
-		code, _, body := b.do("law", "/calendars/edit", filled(c.change...))
+		code, _, body := b.Do("law", "/calendars/edit", filled(c.change...))
 		if code != http.StatusUnprocessableEntity || !strings.Contains(body, c.want) || !strings.Contains(body, `value="Spring Festival"`) {
 			t.Errorf("%v: %d, want %q", c.change, code, c.want)
 		}
 	}
-	if code, _, _ := b.do("law", "/calendars/edit", filled("year", "2029")); code != http.StatusUnprocessableEntity {
+	if code, _, _ := b.Do("law", "/calendars/edit", filled("year", "2029")); code != http.StatusUnprocessableEntity {
 		t.Errorf("a year nobody can know: %d", code)
 	}
 }
