@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -22,7 +21,7 @@ import (
 	"parley/internal/complaint"
 	"parley/internal/consent"
 	"parley/internal/console/approvals"
-	"parley/internal/console/frame"
+	"parley/internal/console/frame/frametest"
 	"parley/internal/console/reveal"
 	"parley/internal/contact"
 	"parley/internal/db"
@@ -40,17 +39,15 @@ import (
 
 // bank is the complaint pages over real rooms, with a clock the test turns.
 type bank struct {
-	region  string // where customers live
-	t       *testing.T
-	db      *db.DB
-	gate    *gate.Gate
-	desk    *complaint.Desk
-	now     *atomic.Int64
-	handler http.Handler
-	staff   map[string]string // login → session
-	ids     map[string]contact.ID
-	person  *party.Party
-	cause   complaint.Cause
+	*frametest.House
+	region string // where customers live
+	t      *testing.T
+	db     *db.DB
+	gate   *gate.Gate
+	desk   *complaint.Desk
+	now    *atomic.Int64
+	person *party.Party
+	cause  complaint.Cause
 }
 
 // Cause and Latest make the bank the desk's Contacts.
@@ -63,19 +60,6 @@ func (b *bank) Latest(_ context.Context, _ *db.Tx, p contact.ID, _ time.Time, _ 
 		return []complaint.Cause{b.cause}, nil
 	}
 	return nil, nil
-}
-
-// people joins the four eyes to real staff, as the composition root does.
-type people struct{ *access.Store }
-
-func (p people) Person(ctx context.Context, tx *db.Tx, account string) (string, error) {
-	st, err := p.Inside(ctx, tx, account)
-	return st.Person(), err
-}
-
-func (p people) May(ctx context.Context, tx *db.Tx, account, permission string) (bool, error) {
-	st, err := p.Inside(ctx, tx, account)
-	return st.May(access.Permission(permission)), err
 }
 
 // asked gives the address of a request that a case's page leads to, and the
@@ -119,7 +103,7 @@ func must[T any](v T, err error) func(*testing.T) T {
 
 func newBank(t *testing.T, engine string) *bank {
 	ctx := context.Background()
-	b := &bank{t: t, now: &atomic.Int64{}, staff: map[string]string{}, ids: map[string]contact.ID{}}
+	b := &bank{t: t, now: &atomic.Int64{}}
 	b.now.Store(time.Date(2026, 11, 23, 15, 0, 0, 0, httpx.Shanghai()).UnixMicro()) // a Monday
 	b.db = dbtest.Open(t, dbtest.URL(t, engine), func() time.Time { return time.UnixMicro(b.now.Load()) })
 	keys := must(party.OpenKeyring(filepath.Join(t.TempDir(), "keys"), true))(t)
@@ -129,33 +113,22 @@ func newBank(t *testing.T, engine string) *bank {
 	key := must(ledger.NewKey("bank.example/ledger"))(t)
 	log := must(ledger.Open(ctx, b.db, ledger.Options{Key: key}))(t)
 	remedies := remedy.New(b.db, consents)
-	staff := access.NewStore(b.db)
-	eyes := approval.New(b.db, people{staff}, keys)
+	b.House = frametest.New(t, b.db, map[string][]access.Role{"chen": {access.Handler}, "zhou": {access.Handler, access.ComplaintApprover},
+		"wu": {access.ComplaintApprover}, "feng": {access.Senior}, "audit": {access.Auditor}, "cm": {access.CampaignManager}})
+	b.Lang, b.Frame.House.Simulated = "en", true
+	eyes := approval.New(b.db, access.Eyes{Store: b.Staff}, keys)
 	b.desk = complaint.New(b.db, eyes, keys, consents, b, remedies, complaint.Options{BankZh: "守约银行", BankEn: "Parley Bank", Hotline: "95500", Zone: httpx.Shanghai(), Grades: access.Grades(),
 		Region: func(context.Context, *db.Tx, contact.ID) (string, error) { return b.region, nil }})
 	eyes.Register(b.desk.Approvals("approve_complaint")...)
-	house := &httpx.House{BankZh: "守约银行", BankEn: "Parley Bank", Clock: b.db.Now, Simulated: true}
-	f := frame.New(house, staff)
-	mux := http.NewServeMux()
-	looks := reveal.New(reveal.Deps{Frame: f, DB: b.db, Parties: parties, Desk: b.desk, Disclosures: disclosure.New(b.db, keys), Approvals: eyes,
+	looks := reveal.New(reveal.Deps{Frame: b.Frame, DB: b.db, Parties: parties, Desk: b.desk, Disclosures: disclosure.New(b.db, keys), Approvals: eyes,
 		Whose: func(context.Context, contact.ID) (contact.ID, error) { return b.person.ID, nil }})
-	f.Serve(mux, looks.Routes())
-	f.Serve(mux, approvals.Routes(approvals.Deps{Frame: f, Approvals: eyes}))
-	f.Serve(mux, Routes(Deps{Frame: f, DB: b.db, Desk: b.desk, Approvals: eyes, Reveal: looks, Remedies: remedies, Gate: b.gate, Parties: parties,
+	b.Serve(looks.Routes())
+	b.Serve(approvals.Routes(approvals.Deps{Frame: b.Frame, Approvals: eyes}))
+	b.Serve(Routes(Deps{Frame: b.Frame, DB: b.db, Desk: b.desk, Approvals: eyes, Reveal: looks, Remedies: remedies, Gate: b.gate, Parties: parties,
 		Campaigns: campaign.NewStore(b.db, eyes), Ledger: log, Recordings: noRecordings{},
 		Attempt: func(context.Context, *db.Tx, contact.ID) (*outbound.Attempt, error) {
 			return nil, outbound.ErrNoAttempt
 		}}))
-	b.handler = house.Wrap(mux)
-	for login, roles := range map[string][]access.Role{"chen": {access.Handler}, "zhou": {access.Handler, access.ComplaintApprover},
-		"wu": {access.ComplaintApprover}, "feng": {access.Senior}, "audit": {access.Auditor}, "cm": {access.CampaignManager}} {
-		st := must(staff.AddStaff(ctx, access.Staff{Login: login, Name: "员工" + login, Roles: roles}, ""))(t)
-		token, _, err := staff.Enter(ctx, st.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.staff[login], b.ids[login] = token, st.ID
-	}
 	b.contacted(parties, consents)
 	return b
 }
@@ -203,11 +176,7 @@ func (b *bank) do(who, method, path string, form url.Values) *httptest.ResponseR
 	b.now.Add(time.Second.Microseconds())
 	r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Accept-Language", "en")
-	r.AddCookie(&http.Cookie{Name: "parley", Value: b.staff[who]})
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	return w
+	return b.Send(who, r)
 }
 
 // want expects a status, and text in (or, after "!", not in) the page.
@@ -408,11 +377,10 @@ func TestOverdueIsSaid(t *testing.T) {
 	each(t, func(t *testing.T, b *bank) {
 		at := b.typed("C-0001")
 		b.now.Add((13 * 24 * time.Hour).Microseconds())
-		staff := access.NewStore(b.db)
-		b.staff["chen"], _, _ = staff.Enter(context.Background(), b.ids["chen"]) // the old session has ended
+		b.Enter("chen") // the old session has ended
 		b.want(b.do("chen", "GET", "/complaints", nil), 200, `tag tag-wait`)
 		b.now.Add((4 * 24 * time.Hour).Microseconds())
-		b.staff["chen"], _, _ = staff.Enter(context.Background(), b.ids["chen"])
+		b.Enter("chen")
 		b.want(b.do("chen", "GET", "/complaints", nil), 200, `tag tag-bad`, "answer the customer at once")
 		b.want(b.do("chen", "GET", at, nil), 200, `tag tag-bad`)
 	})

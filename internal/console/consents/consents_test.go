@@ -3,43 +3,40 @@ package consents
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"parley/internal/access"
+	"parley/internal/approval/approvaltest"
 	"parley/internal/consent"
-	"parley/internal/console/frame"
+	"parley/internal/console/frame/frametest"
 	"parley/internal/contact"
 	"parley/internal/db"
 	"parley/internal/db/dbtest"
-	"parley/internal/httpx"
 	"parley/internal/party"
 )
 
 type bank struct {
+	*frametest.House
 	t       *testing.T
 	db      *db.DB
 	people  *party.Store
 	consent *consent.Store
-	handler http.Handler
-	token   map[access.Role]string
 }
 
 func newBank(t *testing.T, d *db.DB) *bank {
 	t.Helper()
-	keys, err := party.OpenKeyring(filepath.Join(t.TempDir(), "keys"), true)
-	if err != nil {
-		t.Fatal(err)
+	staff := map[string][]access.Role{}
+	for _, r := range []access.Role{access.Compliance, access.CampaignManager, access.Admin} {
+		staff[string(r)] = []access.Role{r}
 	}
-	b := &bank{t: t, db: d, people: party.NewStore(d, keys), consent: consent.NewStore(d, nil), token: map[access.Role]string{}}
+	b := &bank{House: frametest.New(t, d, staff), t: t, db: d, people: party.NewStore(d, approvaltest.Keys(t)), consent: consent.NewStore(d, nil)}
 	b.people.SetArrivals(func(ctx context.Context, tx *db.Tx, came []party.Arrival) error {
 		who := make([]consent.Holder, len(came))
 		for i, c := range came {
@@ -47,48 +44,19 @@ func newBank(t *testing.T, d *db.DB) *bank {
 		}
 		return b.consent.Arrived(ctx, tx, who)
 	})
-	store := access.NewStore(d)
-	for _, r := range []access.Role{access.Compliance, access.CampaignManager, access.Admin} {
-		st, err := store.AddStaff(t.Context(), access.Staff{Login: string(r), Name: "陈思", Roles: []access.Role{r}}, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b.token[r], _, err = store.Enter(t.Context(), st.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	house := &httpx.House{Clock: d.Now, Log: slog.New(slog.DiscardHandler)}
-	f := frame.New(house, store)
-	f.DB = d
-	mux := http.NewServeMux()
-	f.Serve(mux, Routes(Deps{Frame: f, DB: d, Parties: b.people, Consents: b.consent}))
-	b.handler = house.Wrap(mux)
+	b.Serve(Routes(Deps{Frame: b.Frame, DB: d, Parties: b.people, Consents: b.consent}))
 	return b
 }
 
-func (b *bank) send(who access.Role, r *http.Request) *httptest.ResponseRecorder {
+func (b *bank) post(who access.Role, path string, form url.Values) (code int, page string) {
 	b.t.Helper()
-	r.Header.Set("Accept", "text/html")
-	r.AddCookie(&http.Cookie{Name: "parley", Value: b.token[who]})
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	return w
-}
-
-func (b *bank) post(who access.Role, path string, form url.Values) *httptest.ResponseRecorder {
-	b.t.Helper()
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return b.send(who, r)
+	code, _, page = b.Do(string(who), path, form)
+	return code, page
 }
 
 func (b *bank) get(who access.Role, path string) string {
 	b.t.Helper()
-	w := b.send(who, httptest.NewRequest(http.MethodGet, path, nil))
-	if w.Code != http.StatusOK {
-		b.t.Fatalf("%s: %d %s", path, w.Code, w.Body)
-	}
-	return w.Body.String()
+	return b.See(string(who), path)
 }
 
 func (b *bank) customer(ref, number string) contact.ID {
@@ -121,28 +89,28 @@ func TestDoNotContactList(t *testing.T) {
 		b := newBank(t, d)
 		known := b.customer("C-1", "+8613800138000")
 		entry := url.Values{"number": {"138 0013 8000"}, "purpose": {"all"}, "reason": {"来电要求"}}
-		if w := b.post(access.CampaignManager, "/consents", entry); w.Code != http.StatusForbidden {
-			t.Errorf("a campaign manager may list numbers: %d", w.Code)
+		if code, _ := b.post(access.CampaignManager, "/consents", entry); code != http.StatusForbidden {
+			t.Errorf("a campaign manager may list numbers: %d", code)
 		}
-		if w := b.post(access.Compliance, "/consents", url.Values{"number": {"12"}, "purpose": {"all"}, "reason": {"留住我"}, "until": {"2001-01-01"}}); w.Code != 422 ||
-			!strings.Contains(w.Body.String(), "留住我") || !strings.Contains(w.Body.String(), "完整的电话号码") || !strings.Contains(w.Body.String(), "今天以后") {
-			t.Errorf("a wrong form: %d", w.Code)
+		if code, page := b.post(access.Compliance, "/consents", url.Values{"number": {"12"}, "purpose": {"all"}, "reason": {"留住我"}, "until": {"2001-01-01"}}); code != 422 ||
+			!strings.Contains(page, "留住我") || !strings.Contains(page, "完整的电话号码") || !strings.Contains(page, "今天以后") {
+			t.Errorf("a wrong form: %d", code)
 		}
-		if w := b.post(access.Compliance, "/consents", entry); w.Code != http.StatusSeeOther || !b.stopped(known) {
-			t.Fatalf("listed: %d, in force %v", w.Code, b.stopped(known))
+		if code, _ := b.post(access.Compliance, "/consents", entry); code != http.StatusSeeOther || !b.stopped(known) {
+			t.Fatalf("listed: %d, in force %v", code, b.stopped(known))
 		}
-		if w := b.post(access.Compliance, "/consents", entry); w.Code != 422 || !strings.Contains(w.Body.String(), "已在免打扰名单中") {
-			t.Errorf("listed twice: %d", w.Code)
+		if code, page := b.post(access.Compliance, "/consents", entry); code != 422 || !strings.Contains(page, "已在免打扰名单中") {
+			t.Errorf("listed twice: %d", code)
 		}
 		entry.Set("number", "13900139000")
-		if w := b.post(access.Compliance, "/consents", entry); w.Code != http.StatusSeeOther {
-			t.Fatalf("a stranger's number: %d %s", w.Code, w.Body)
+		if code, page := b.post(access.Compliance, "/consents", entry); code != http.StatusSeeOther {
+			t.Fatalf("a stranger's number: %d %s", code, page)
 		}
 		if later := b.customer("C-2", "+8613900139000"); !b.stopped(later) {
 			t.Error("a customer who came later is contacted at a number on the list")
 		}
 		page := b.get(access.CampaignManager, "/consents")
-		for _, want := range []string{"138****8000", "139****9000", "来电要求", "陈思", "生效中"} {
+		for _, want := range []string{"138****8000", "139****9000", "来电要求", "员工compliance", "生效中"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the list lacks %q", want)
 			}
@@ -155,21 +123,21 @@ func TestDoNotContactList(t *testing.T) {
 		if said := b.get(access.Compliance, "/consents/said"); !strings.Contains(said, "王**") || strings.Contains(said, "王小明") {
 			t.Error("what was stopped lately is not shown, or not masked")
 		}
-		if w := b.post(access.CampaignManager, "/consents/check", url.Values{"q": {"+86 138 0013 8000"}}); w.Code != 200 || !strings.Contains(w.Body.String(), "1 条") {
-			t.Errorf("check: %d", w.Code)
+		if code, page := b.post(access.CampaignManager, "/consents/check", url.Values{"q": {"+86 138 0013 8000"}}); code != 200 || !strings.Contains(page, "1 条") {
+			t.Errorf("check: %d", code)
 		}
 		ids := regexp.MustCompile(`/consents/([0-9a-f-]{36})/lift`).FindAllStringSubmatch(b.get(access.Compliance, "/consents"), -1)
 		if len(ids) != 2 {
 			t.Fatalf("%d entries can be lifted, want 2", len(ids))
 		}
 		for _, id := range ids {
-			if w := b.post(access.Compliance, id[0], url.Values{}); w.Code != 422 || !b.stopped(known) {
-				t.Fatalf("lifted without a reason: %d", w.Code)
+			if code, _ := b.post(access.Compliance, id[0], url.Values{}); code != 422 || !b.stopped(known) {
+				t.Fatalf("lifted without a reason: %d", code)
 			}
 		}
 		for _, id := range ids {
-			if w := b.post(access.Compliance, id[0], url.Values{"reason": {"号码登记有误"}}); w.Code != http.StatusSeeOther {
-				t.Errorf("lift: %d %s", w.Code, w.Body)
+			if code, page := b.post(access.Compliance, id[0], url.Values{"reason": {"号码登记有误"}}); code != http.StatusSeeOther {
+				t.Errorf("lift: %d %s", code, page)
 			}
 		}
 		if b.stopped(known) || !strings.Contains(b.get(access.Compliance, "/consents?which=off"), "138****8000") {
@@ -200,7 +168,7 @@ func TestUpload(t *testing.T) {
 			}
 			r := httptest.NewRequest(http.MethodPost, "/consents/upload", &body)
 			r.Header.Set("Content-Type", m.FormDataContentType())
-			return b.send(access.Compliance, r)
+			return b.Send(string(access.Compliance), r)
 		}
 		if w := send("list.exe", "x"); w.Code != 422 {
 			t.Errorf("a program was taken for a list: %d", w.Code)

@@ -2,7 +2,6 @@ package machines
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +18,10 @@ import (
 	"parley/internal/apikey"
 	"parley/internal/approval"
 	"parley/internal/approval/approvaltest"
-	"parley/internal/console/frame"
+	"parley/internal/console/frame/frametest"
 	"parley/internal/contact"
 	"parley/internal/db"
 	"parley/internal/db/dbtest"
-	"parley/internal/httpx"
 	"parley/internal/httpx/words"
 	"parley/internal/ledger"
 	"parley/internal/webhook"
@@ -48,15 +47,13 @@ func TestWords(t *testing.T) {
 }
 
 type bank struct {
-	t       *testing.T
-	d       *db.DB
-	log     *ledger.Log
-	keys    *apikey.Store
-	hooks   *webhook.Sender
-	four    *approval.Store
-	handler http.Handler
-	token   map[access.Role]string
-	id      map[access.Role]contact.ID
+	*frametest.House
+	t     *testing.T
+	d     *db.DB
+	log   *ledger.Log
+	keys  *apikey.Store
+	hooks *webhook.Sender
+	four  *approval.Store
 }
 
 func check(t *testing.T, err error) {
@@ -76,52 +73,25 @@ func each(t *testing.T, fn func(b *bank)) {
 		check(t, err)
 		hooks := webhook.NewStore(d, log, approvaltest.Keys(t))
 		hooks.AllowHTTP = true
-		quiet := slog.New(slog.DiscardHandler)
-		b := &bank{t: t, d: d, log: log, keys: apikey.NewStore(d), four: approvaltest.Open(t, d), token: map[access.Role]string{}, id: map[access.Role]contact.ID{},
-			hooks: webhook.NewSender(hooks, webhook.Options{Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: quiet})}
+		staff := map[string][]access.Role{}
+		for _, r := range []access.Role{access.Admin, access.Auditor, access.Handler} {
+			staff[string(r)] = []access.Role{r}
+		}
+		b := &bank{House: frametest.New(t, d, staff), t: t, d: d, log: log, keys: apikey.NewStore(d), four: approvaltest.Open(t, d),
+			hooks: webhook.NewSender(hooks, webhook.Options{Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: slog.New(slog.DiscardHandler)})}
+		b.Lang = "en"
 		b.four.Register(approval.Kind{Name: KeyKind, Permission: string(access.ApproveAPI),
 			Apply: func(ctx context.Context, tx *db.Tx, r *approval.Request) (approval.Effect, error) {
 				return approval.Effect{}, b.keys.ApproveIn(ctx, tx, r.Subject, r.DecidedBy)
 			}})
-		staff := access.NewStore(d)
-		for _, r := range []access.Role{access.Admin, access.Auditor, access.Handler} {
-			st, err := staff.AddStaff(ctx, access.Staff{Login: string(r), Name: "员工", Roles: []access.Role{r}}, "")
-			check(t, err)
-			b.token[r], _, err = staff.Enter(ctx, st.ID)
-			check(t, err)
-			b.id[r] = st.ID
-		}
-		house := &httpx.House{Clock: d.Now, Log: quiet}
-		f := frame.New(house, staff)
-		f.DB = d
-		mux := http.NewServeMux()
-		f.Serve(mux, Routes(Deps{Frame: f, DB: d, Keys: b.keys, Hooks: b.hooks, Approvals: b.four, URL: "https://parley.bank.example"}))
-		b.handler = house.Wrap(mux)
+		b.Serve(Routes(Deps{Frame: b.Frame, DB: d, Keys: b.keys, Hooks: b.hooks, Approvals: b.four, URL: "https://parley.bank.example"}))
 		fn(b)
 	})
 }
 
-func (b *bank) want(who access.Role, status int, method, path string, form url.Values, texts ...string) string {
+func (b *bank) want(who access.Role, status int, path string, form url.Values, texts ...string) string {
 	b.t.Helper()
-	var body io.Reader
-	if form != nil {
-		body = strings.NewReader(form.Encode())
-	}
-	r := httptest.NewRequest(method, path, body)
-	r.Header.Set("Accept-Language", "en")
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.AddCookie(&http.Cookie{Name: "parley", Value: b.token[who]})
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	if w.Code != status {
-		b.t.Fatalf("%s %s: %d, want %d\n%s", method, path, w.Code, status, w.Body)
-	}
-	for _, s := range texts {
-		if !strings.Contains(w.Body.String(), s) {
-			b.t.Errorf("%s %s lacks %q:\n%s", method, path, s, w.Body)
-		}
-	}
-	return w.Body.String()
+	return b.Want(string(who), status, path, form, texts...)
 }
 
 var token = regexp.MustCompile(`parley_[a-z0-9]{8}_[A-Za-z0-9_-]{43}`)
@@ -134,12 +104,12 @@ func keyValues(scopes ...string) url.Values {
 func TestKeyIsShownOnce(t *testing.T) {
 	t.Parallel()
 	each(t, func(b *bank) {
-		b.want(access.Admin, 200, "GET", "/api-keys", nil, "There are no API keys yet")
-		b.want(access.Handler, 403, "GET", "/api-keys", nil)
-		b.want(access.Auditor, 403, "GET", "/api-keys/new", nil)
-		b.want(access.Auditor, 403, "POST", "/api-keys", keyValues("gate:use"))
-		b.want(access.Admin, 200, "GET", "/api-keys/new", nil, "gate:use", "personal:read", "◆")
-		page := b.want(access.Admin, 201, "POST", "/api-keys", keyValues("gate:use", "gate:read"), "shown this once")
+		b.want(access.Admin, 200, "/api-keys", nil, "There are no API keys yet")
+		b.want(access.Handler, 403, "/api-keys", nil)
+		b.want(access.Auditor, 403, "/api-keys/new", nil)
+		b.want(access.Auditor, 403, "/api-keys", keyValues("gate:use"))
+		b.want(access.Admin, 200, "/api-keys/new", nil, "gate:use", "personal:read", "◆")
+		page := b.want(access.Admin, 201, "/api-keys", keyValues("gate:use", "gate:read"), "shown this once")
 		k := token.FindString(page)
 		got, err := b.keys.Check(context.Background(), k)
 		if err != nil || got.Client != "city-dialer" || len(got.Scopes) != 2 {
@@ -147,19 +117,19 @@ func TestKeyIsShownOnce(t *testing.T) {
 		}
 		secret := k[16:]
 		for _, path := range []string{"/api-keys", "/api-keys/" + got.ID} {
-			if p := b.want(access.Auditor, 200, "GET", path, nil, "city-dialer", got.Prefix, "Active"); strings.Contains(p, secret) {
+			if p := b.want(access.Auditor, 200, path, nil, "city-dialer", got.Prefix, "Active"); strings.Contains(p, secret) {
 				b.t.Error(path, "shows the secret")
 			}
 		}
-		b.want(access.Auditor, 403, "POST", "/api-keys/"+got.ID+"/revoke", url.Values{})
-		b.want(access.Admin, 303, "POST", "/api-keys/"+got.ID+"/revoke", url.Values{})
-		b.want(access.Admin, 200, "GET", "/api-keys/"+got.ID, nil, "Revoked")
+		b.want(access.Auditor, 403, "/api-keys/"+got.ID+"/revoke", url.Values{})
+		b.want(access.Admin, 303, "/api-keys/"+got.ID+"/revoke", url.Values{})
+		b.want(access.Admin, 200, "/api-keys/"+got.ID, nil, "Revoked")
 		if _, err := b.keys.Check(context.Background(), k); err == nil {
 			b.t.Error("a revoked key works")
 		}
 		bad := keyValues("gate:use")
 		bad.Set("client", "City Dialer")
-		b.want(access.Admin, 422, "POST", "/api-keys", bad, "short name", "催收外呼平台")
+		b.want(access.Admin, 422, "/api-keys", bad, "short name", "催收外呼平台")
 	})
 }
 
@@ -168,21 +138,21 @@ func TestWideKeyWaitsForASecondPerson(t *testing.T) {
 	t.Parallel()
 	each(t, func(b *bank) {
 		ctx := context.Background()
-		k := token.FindString(b.want(access.Admin, 201, "POST", "/api-keys", keyValues("personal:read", "customers:read"), "second person"))
+		k := token.FindString(b.want(access.Admin, 201, "/api-keys", keyValues("personal:read", "customers:read"), "second person"))
 		if _, err := b.keys.Check(ctx, k); err == nil {
 			b.t.Fatal("it works already")
 		}
 		list, err := b.keys.List(ctx, db.Span{N: 1})
 		check(b.t, err)
-		b.want(access.Admin, 200, "GET", "/api-keys/"+list[0].ID, nil, "Waits for approval", "/approvals/")
+		b.want(access.Admin, 200, "/api-keys/"+list[0].ID, nil, "Waits for approval", "/approvals/")
 		asks, err := b.four.About(ctx, KeyKind, list[0].ID)
 		if err != nil || len(asks) != 1 || !strings.Contains(asks[0].After, "personal:read ◆") || asks[0].Reason != "new dialer" {
 			b.t.Fatalf("%+v %v", asks, err)
 		}
-		if _, err := b.four.ApproveNow(ctx, approval.Decision{ID: asks[0].ID, By: b.id[access.Admin], Hash: asks[0].Hash}); err == nil {
+		if _, err := b.four.ApproveNow(ctx, approval.Decision{ID: asks[0].ID, By: b.IDs[string(access.Admin)], Hash: asks[0].Hash}); err == nil {
 			b.t.Error("approved by its maker")
 		}
-		_, err = b.four.ApproveNow(ctx, approval.Decision{ID: asks[0].ID, By: b.id[access.Auditor], Hash: asks[0].Hash})
+		_, err = b.four.ApproveNow(ctx, approval.Decision{ID: asks[0].ID, By: b.IDs[string(access.Auditor)], Hash: asks[0].Hash})
 		check(b.t, err)
 		if _, err := b.keys.Check(ctx, k); err != nil {
 			b.t.Error(err)
@@ -193,14 +163,15 @@ func TestWideKeyWaitsForASecondPerson(t *testing.T) {
 func TestDeliveriesAreSeenAndSentAgain(t *testing.T) {
 	t.Parallel()
 	each(t, func(b *bank) {
-		answer := http.StatusInternalServerError
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(answer) }))
+		var answer atomic.Int64
+		answer.Store(http.StatusInternalServerError)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(int(answer.Load())) }))
 		b.t.Cleanup(server.Close)
-		b.want(access.Admin, 422, "POST", "/webhooks", url.Values{"name": {"n"}, "url": {"ftp://x"}, "types": {"*"}}, "https://")
-		page := b.want(access.Admin, 201, "POST", "/webhooks", url.Values{"name": {"客户关系"}, "url": {server.URL}, "types": {"case.* consent.*"}}, "whsec_")
+		b.want(access.Admin, 422, "/webhooks", url.Values{"name": {"n"}, "url": {"ftp://x"}, "types": {"*"}}, "https://")
+		page := b.want(access.Admin, 201, "/webhooks", url.Values{"name": {"客户关系"}, "url": {server.URL}, "types": {"case.* consent.*"}}, "whsec_")
 		path := regexp.MustCompile(`/webhooks/[0-9a-f-]{36}`).FindString(page)
-		b.want(access.Handler, 403, "GET", path, nil)
-		b.want(access.Auditor, 403, "POST", path+"/rotate", url.Values{})
+		b.want(access.Handler, 403, path, nil)
+		b.want(access.Auditor, 403, path+"/rotate", url.Values{})
 		check(b.t, b.d.Write(context.Background(), func(tx *db.Tx) error {
 			return ledger.Append(context.Background(), tx, ledger.Entry{Type: "case.opened", ID: contact.NewID(), Record: map[string]any{"by": "x"}})
 		}))
@@ -210,20 +181,20 @@ func TestDeliveriesAreSeenAndSentAgain(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- b.hooks.Run(ctx) }()
 		b.until(path, "500", "case.opened", "Waiting")
-		b.want(access.Admin, 200, "POST", path+"/test", url.Values{}, "did not arrive")
-		answer = http.StatusOK
-		b.want(access.Admin, 200, "POST", path+"/test", url.Values{}, "the answer was 200")
-		leaf := regexp.MustCompile(`/deliveries/(\d+)/resend`).FindStringSubmatch(b.want(access.Admin, 200, "GET", path, nil))[1]
-		b.want(access.Admin, 303, "POST", path+"/deliveries/"+leaf+"/resend", url.Values{})
+		b.want(access.Admin, 200, path+"/test", url.Values{}, "did not arrive")
+		answer.Store(http.StatusOK)
+		b.want(access.Admin, 200, path+"/test", url.Values{}, "the answer was 200")
+		leaf := regexp.MustCompile(`/deliveries/(\d+)/resend`).FindStringSubmatch(b.want(access.Admin, 200, path, nil))[1]
+		b.want(access.Admin, 303, path+"/deliveries/"+leaf+"/resend", url.Values{})
 		b.until(path, "Delivered")
-		b.want(access.Admin, 303, "POST", path+"/pause", url.Values{})
-		b.want(access.Admin, 200, "GET", path, nil, "Paused")
-		b.want(access.Admin, 303, "POST", path+"/resume", url.Values{})
-		b.want(access.Admin, 422, "POST", path+"/replay", url.Values{"from": {"soon"}})
-		b.want(access.Admin, 303, "POST", path+"/replay", url.Values{"from": {"2020-01-01T00:00"}})
-		b.want(access.Admin, 201, "POST", path+"/rotate", url.Values{}, "whsec_")
-		b.want(access.Admin, 303, "POST", path+"/delete", url.Values{})
-		b.want(access.Admin, 404, "GET", path, nil)
+		b.want(access.Admin, 303, path+"/pause", url.Values{})
+		b.want(access.Admin, 200, path, nil, "Paused")
+		b.want(access.Admin, 303, path+"/resume", url.Values{})
+		b.want(access.Admin, 422, path+"/replay", url.Values{"from": {"soon"}})
+		b.want(access.Admin, 303, path+"/replay", url.Values{"from": {"2020-01-01T00:00"}})
+		b.want(access.Admin, 201, path+"/rotate", url.Values{}, "whsec_")
+		b.want(access.Admin, 303, path+"/delete", url.Values{})
+		b.want(access.Admin, 404, path, nil)
 		stop()
 		if err := <-done; err != nil {
 			b.t.Error(err)
@@ -237,7 +208,7 @@ func (b *bank) until(path string, texts ...string) {
 	ctx, end := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer end()
 	for {
-		page := b.want(access.Admin, 200, "GET", path, nil)
+		page := b.want(access.Admin, 200, path, nil)
 		all := true
 		for _, s := range texts {
 			all = all && strings.Contains(page, s)

@@ -44,13 +44,20 @@ func New(t testing.TB, d *db.DB, staff map[string][]access.Role) *House {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, _, err := h.Staff.Enter(t.Context(), st.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.tokens[login], h.IDs[login] = token, st.ID
+		h.IDs[login] = st.ID
+		h.Enter(login)
 	}
 	return h
+}
+
+// Enter signs somebody in, once more where the session has ended.
+func (h *House) Enter(login string) {
+	h.T.Helper()
+	token, _, err := h.Staff.Enter(h.T.Context(), h.IDs[login])
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	h.tokens[login] = token
 }
 
 // Serve adds a room.
