@@ -66,6 +66,11 @@ func (p *place) wait(ctx context.Context) error {
 	if p.before == nil {
 		return nil
 	}
+	select { // where it is written and the patience over at once, it is written
+	case <-p.before.done:
+		return nil
+	default:
+	}
 	select {
 	case <-p.before.done:
 		return nil
