@@ -198,14 +198,35 @@ func (r *Running) Stop() error {
 		}
 		r.dialing.Wait()
 		r.events.close()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		r.err = errors.Join(r.err, r.server.Shutdown(ctx), r.shut(ctx))
+		r.err = errors.Join(r.err, within(pagesPatience, r.closePages), within(pagesPatience, r.shut))
 		r.Customers.Wait()
 		r.stop()
 		r.work.Wait()
-		_, err := r.Ledger.Seal(ctx)
-		r.err = errors.Join(r.err, err)
+		r.err = errors.Join(r.err, within(patience, func(ctx context.Context) error { // however long the rest took
+			_, err := r.Ledger.Seal(ctx)
+			return err
+		}))
 	})
 	return r.err
+}
+
+// pagesPatience is how long answers under way may take when Parley stops. A
+// connection that a browser opened ahead and has not used counts as one for five
+// seconds (net/http).
+const pagesPatience = 10 * time.Second
+
+// closePages waits for answers under way and cuts short those that do not end.
+func (r *Running) closePages(ctx context.Context) error {
+	err := r.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		r.Log.Warn("closing pages that would not end")
+		err = r.server.Close()
+	}
+	return err
+}
+
+func within(d time.Duration, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return fn(ctx)
 }
