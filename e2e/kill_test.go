@@ -46,7 +46,7 @@ func TestKilledInTheMiddleOfCalls(t *testing.T) {
 			}
 			_ = first.Wait() // it was killed
 			report := filepath.Join(dir, "report.json")
-			out, err := exec.Command(bin, append(args, "--for", "6s", "--report", report)...).CombinedOutput()
+			out, err := exec.Command(bin, append(args, "--for", "15s", "--report", report)...).CombinedOutput()
 			if err != nil {
 				t.Fatalf("after the crash an invariant broke: %v\n%s", err, out)
 			}
