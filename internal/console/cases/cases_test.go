@@ -342,7 +342,7 @@ func TestPermissionsAndEvidence(t *testing.T) {
 		b.want(b.do("audit", "GET", "/complaints/new", nil), 403)
 		b.want(b.do("audit", "POST", at+"/note", url.Values{"text": {"x"}}), 403)
 		b.want(b.do("wu", "POST", at+"/take", nil), 403)
-		b.want(b.do("nobody", "GET", at, nil), 303)
+		b.want(b.do("", "GET", at, nil), 303)
 		b.want(b.do("chen", "GET", "/complaints/"+contact.NewID(), nil), 404, "There is no such complaint")
 		b.want(b.do("chen", "GET", "/complaints/2026-000001", nil), 200, "2026-000001")
 		w := b.want(b.do("audit", "GET", at+"/evidence.zip", nil), 200)
