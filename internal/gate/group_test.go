@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"parley/internal/contact"
 	"parley/internal/db"
@@ -27,7 +28,7 @@ func stuck(g *Gate) (held <-chan struct{}, release func()) {
 
 // queued waits until n callers wait for the next group.
 func queued(g *Gate, n int) {
-	for {
+	for ; ; time.Sleep(time.Millisecond) {
 		g.queue.mu.Lock()
 		have := len(g.queue.waiting)
 		g.queue.mu.Unlock()
@@ -83,7 +84,7 @@ func TestGroup(t *testing.T) {
 		start("nobody", ctx, policy.Intent{Channel: contact.Voice, Purpose: contact.Collection, Relation: contact.Self})
 		queued(b.gate, 4)
 		leave()
-		for done := false; !done; {
+		for done := false; !done; time.Sleep(time.Millisecond) {
 			mu.Lock()
 			_, done = errs["leaver"]
 			mu.Unlock()

@@ -77,11 +77,11 @@ func NewSender(s *Store, o Options) *Sender {
 	// Checked when the connection is made, after names are resolved: a name
 	// that changes its mind (DNS rebinding) gains nothing.
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
+	dialer := &net.Dialer{Timeout: o.Timeout / 3, Control: guard.Safe} // 5 s, unless the whole may take longer
 	return &Sender{Store: s, o: o, wake: make(chan struct{}, 1), busy: map[contact.ID]bool{}, client: &http.Client{
 		Timeout: o.Timeout,
 		// No proxy: it would resolve names past the guard.
-		Transport: &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, MaxIdleConnsPerHost: 1,
+		Transport: &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: o.Timeout / 3, MaxIdleConnsPerHost: 1,
 			IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

@@ -396,7 +396,7 @@ func TestRotationOverlaps(t *testing.T) {
 func TestPrivateNetworksAreRefused(t *testing.T) {
 	t.Parallel()
 	each(t, func(b *bank) {
-		strict := NewSender(b.Store, Options{Log: slog.New(slog.DiscardHandler)})
+		strict := NewSender(b.Store, Options{Timeout: b.o.Timeout, Log: slog.New(slog.DiscardHandler)})
 		inside := ""
 		for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "[::ffff:127.0.0.1]", "[fd00::1]", "100.64.0.1"} {
 			_, port, _ := strings.Cut(strings.TrimPrefix(b.rec.server.URL, "http://"), ":")
