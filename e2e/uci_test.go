@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -47,25 +48,54 @@ func sipp(t *testing.T) (addr string) {
 		}
 		t.Skip("sipp is not installed: apt-get install sip-tester")
 	}
-	free := func() string {
+	free := func() int {
 		p, err := port.Unused()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strconv.Itoa(p)
+		return p
 	}
-	sip := free()
-	cmd := exec.Command(path, "-sn", "uas", "-rtp_echo", "-nostdin", "-i", "127.0.0.1", "-p", sip, "-mi", "127.0.0.1", "-mp", free(),
-		"-buff_size", "8000000")
-	cmd.Dir = t.TempDir()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	for range 5 { // it wants more ports beside those it is told, and ends where one is taken
+		sip := free()
+		cmd := exec.Command(path, "-sn", "uas", "-rtp_echo", "-nostdin", "-i", "127.0.0.1", "-p", strconv.Itoa(sip), "-mi", "127.0.0.1", "-mp", strconv.Itoa(free()),
+			"-buff_size", "8000000")
+		cmd.Dir = t.TempDir()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan struct{})
+		go func() {
+			_ = cmd.Wait() // it runs until told
+			close(over)
+		}()
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			<-over
+		})
+		if listens(t, sip, over) {
+			return fmt.Sprintf("127.0.0.1:%d", sip)
+		}
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it runs until told
-		_ = cmd.Wait()
-	})
-	return "127.0.0.1:" + sip
+	t.Fatal("sipp does not start")
+	return ""
+}
+
+// listens waits until a port is taken; false when the program is over.
+func listens(t *testing.T, p int, over <-chan struct{}) bool {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		select {
+		case <-over:
+			return false
+		default:
+		}
+		if taken, err := port.Bound("udp", p); err != nil {
+			t.Fatal(err)
+		} else if taken {
+			return true
+		}
+	}
+	return false
 }
 
 const callsToMake = 200
