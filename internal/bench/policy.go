@@ -76,9 +76,9 @@ type timing struct{ us, allocs float64 }
 // parts: a machine shared with others disturbs some of them.
 func timed(ctx context.Context, long time.Duration, one func()) timing {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	const parts = 10
+	const parts, least = 10, 1000 // so many that an allocation of somebody else's counts for nothing
 	n := 1
-	for started := time.Now(); time.Since(started) < long/parts && ctx.Err() == nil; n *= 2 { // warm, and find how many make a part
+	for started := time.Now(); (time.Since(started) < long/parts || n < least) && ctx.Err() == nil; n *= 2 { // warm, and find how many make a part
 		for range n {
 			one()
 		}

@@ -175,7 +175,7 @@ func callWithParley(ctx context.Context, peers []string, load voiceLoad, wav str
 		talking, stop := context.WithTimeout(ctx, load.talk)
 		defer stop()
 		_, _ = c.Play(talking, prompt) // ends with the time, not with the prompt
-		hangup, stopHangup := context.WithTimeout(ctx, 10*time.Second)
+		hangup, stopHangup := context.WithTimeout(ctx, time.Minute)
 		defer stopHangup()
 		_ = c.Hangup(hangup)
 		<-c.Done()
@@ -231,7 +231,7 @@ func startSipp(ctx context.Context, dir string) (peer string, stop func(), err e
 	}
 	stop = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
 	peer = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
-	for range 200 { // it is up when its port is taken; it answers no OPTIONS
+	for range 2400 { // it is up when its port is taken; it answers no OPTIONS
 		if bound, err := port.Bound("udp", ports[0]); err != nil || bound {
 			return peer, stop, err
 		}

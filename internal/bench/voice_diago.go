@@ -77,7 +77,7 @@ func callWithDiago(ctx context.Context, peers []string, load voiceLoad, wav stri
 // diagoCall is one recorded call.
 func diagoCall(ctx context.Context, dg *diago.Diago, to sip.Uri, load voiceLoad, prompt []byte, i int) (voiceResult, error) {
 	var res voiceResult
-	dialling, stop := context.WithTimeout(ctx, 20*time.Second)
+	dialling, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	d, err := dg.Invite(dialling, to, diago.InviteOptions{})
 	if err != nil {
@@ -113,7 +113,7 @@ func diagoCall(ctx context.Context, dg *diago.Diago, to sip.Uri, load voiceLoad,
 		res.sent++
 	}
 	res.seconds = time.Since(start).Seconds()
-	hangup, stopHangup := context.WithTimeout(ctx, 10*time.Second)
+	hangup, stopHangup := context.WithTimeout(ctx, time.Minute)
 	defer stopHangup()
 	if err := d.Hangup(hangup); err != nil {
 		return res, err

@@ -27,7 +27,7 @@ func must(t *testing.T, err error) {
 }
 
 func conf(e *mailtest.Exim) mail.Config {
-	return mail.Config{Host: "localhost", Port: e.Port, From: "service@bank.test", Name: "守约银行", Roots: e.Roots}
+	return mail.Config{Host: "localhost", Port: e.Port, From: "service@bank.test", Name: "守约银行", Roots: e.Roots, Timeout: mailtest.Patience}
 }
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)

@@ -2,7 +2,9 @@ package outbound_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +49,7 @@ func TestACodeIsReadOutAndLeavesNoTrace(t *testing.T) {
 		a := b.attempt(ds[0].ID)
 		raw, err := json.Marshal(a)
 		check(t, err)
-		if a.Recording.SHA256 != "" || strings.Contains(string(raw), code) {
+		if a.Recording.SHA256 != "" || holds(string(raw), code) {
 			t.Errorf("kept: %s", raw)
 		}
 		calls := b.carrier.Calls()
@@ -56,12 +58,15 @@ func TestACodeIsReadOutAndLeavesNoTrace(t *testing.T) {
 			t.Errorf("the phone heard %v as %s", heard.VoiceHeard, heard.Persona)
 		}
 		check(t, d.Read(ctx, func(tx *db.Tx) error {
-			n := 0
-			if err := tx.QueryRow(ctx, "SELECT count(*) FROM ledger_outbox WHERE record LIKE $1", "%"+code+"%").Scan(&n); err != nil {
+			if err := tx.Each(ctx, func(r *sql.Rows) error {
+				var record string
+				err := r.Scan(&record)
+				if holds(record, code) {
+					t.Errorf("the code stands in the ledger: %s", record)
+				}
 				return err
-			}
-			if n != 0 {
-				t.Errorf("the code stands in %d ledger entries", n)
+			}, "SELECT record FROM ledger_outbox WHERE record LIKE $1", "%"+code+"%"); err != nil {
+				return err
 			}
 			c, err := b.sender.Counts(ctx, tx, "")
 			if c.NotDue != 1 || c.Unrecorded != 0 {
@@ -70,4 +75,13 @@ func TestACodeIsReadOutAndLeavesNoTrace(t *testing.T) {
 			return err
 		}))
 	})
+}
+
+// longHex is an id, a hash or a time in microseconds.
+var longHex = regexp.MustCompile(`[0-9a-f]{12,}`)
+
+// holds tells whether a code stands in a text as somebody would write it. Within
+// ids, hashes and times its six digits come by chance.
+func holds(text, code string) bool {
+	return strings.Contains(longHex.ReplaceAllString(text, "…"), code)
 }

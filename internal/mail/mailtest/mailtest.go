@@ -42,6 +42,9 @@ type Exim struct {
 	dir   string
 }
 
+// Patience is how long a test waits for the server: more than the slowest machine takes.
+const Patience = 3 * time.Minute
+
 const eximConf = `
 primary_hostname = mx.bank.test
 spool_directory = %[1]s/spool
@@ -143,19 +146,21 @@ func Start(t *testing.T, starttls bool) *Exim {
 			}
 		}
 	})
-	e.until(t, "exim listens", func() bool {
-		c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", e.Port))
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	for _, at := range []int{e.Port, e.TLS} {
+		e.until(t, "exim listens", func() bool {
+			c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", at))
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
 	return e
 }
 
 func (e *Exim) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(Patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("never happened: ", what)
 		}

@@ -193,6 +193,9 @@ func (s *Session) Close() Report {
 	var rec Recording
 	var done <-chan Recording
 	if s.rec != nil {
+		if s.began != 0 { // as long as the call, also when the clock did not tick at its end
+			s.rec.advance(s.position(max(s.last+1, s.clk.now())))
+		}
 		done = s.rec.end()
 		s.rec = nil // its window is large, and ended sessions are kept a while
 	} else if s.recErr != nil {
