@@ -76,7 +76,7 @@ func (c *Carrier) serve(d *diago.DialogServerSession) {
 		return // closing: diago answers 480
 	}
 	defer c.calls.Done()
-	if !c.authorised(d) {
+	if c.repeated(d) || !c.authorised(d) {
 		return
 	}
 	k, nth := c.open(d)
@@ -208,6 +208,25 @@ func (c *Carrier) admit() bool {
 	}
 	c.calls.Add(1)
 	return true
+}
+
+// repeated tells whether an INVITE came before. The stack forgets a transaction
+// at once when its own 100 Trying crosses the final answer; what a caller on a
+// busy machine sent again after half a second is then a new one to it, and the
+// phone would ring twice.
+func (c *Carrier) repeated(d *diago.DialogServerSession) bool {
+	key := d.InviteRequest.CallID().Value()
+	if via := d.InviteRequest.Via(); via != nil {
+		branch, _ := via.Params.Get("branch")
+		key += " " + branch
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen[key] {
+		return true // diago answers 480 to what nobody waits for any more
+	}
+	c.seen[key] = true
+	return false
 }
 
 // open enters a call in the book; nth counts the earlier calls to its number.

@@ -48,6 +48,7 @@ type Carrier struct {
 	calls sync.WaitGroup
 	mu    sync.Mutex // guards what follows
 	book  []*call
+	seen  map[string]bool // INVITEs, by Call-ID and branch
 	nth   map[string]uint64
 	await map[string]bool // numbers whose holders expect a call
 	stats Stats
@@ -82,7 +83,7 @@ func StartCarrier(ctx context.Context, conf Config) (*Carrier, error) {
 	if conf.Log == nil {
 		conf.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Carrier{conf: conf, digest: diago.NewDigestServer(), personas: map[string]Persona{}, nth: map[string]uint64{}, await: map[string]bool{}}
+	c := &Carrier{conf: conf, digest: diago.NewDigestServer(), personas: map[string]Persona{}, seen: map[string]bool{}, nth: map[string]uint64{}, await: map[string]bool{}}
 	c.stats.Personas = map[Persona]int{}
 	for number, p := range conf.Personas {
 		if _, ok := profileOf(p); !ok {

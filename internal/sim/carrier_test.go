@@ -3,7 +3,9 @@ package sim_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -238,5 +240,52 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// An INVITE that was sent again because the answer was slow, and is read when the
+// stack has forgotten the first, is the same call (RFC 3261 17.2.3): same Call-ID
+// and branch. The phone does not ring twice.
+func TestARepeatedInviteIsNoSecondCall(t *testing.T) {
+	t.Parallel()
+	c := startCarrier(t, sim.Config{Speed: 10, Personas: map[string]sim.Persona{"1": sim.Busy}})
+	conn, err := net.Dial("udp", c.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// The stack tells transactions apart by the sender's name, too: another name
+	// is a new transaction to it.
+	for i, want := range []string{"486", "480"} {
+		send := func(method, to string) {
+			if _, err := fmt.Fprintf(conn, "%s sip:1@%s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bKonce;rport\r\n"+
+				"From: <sip:95500@127.0.0.1>;tag=a\r\nTo: %s\r\nCall-ID: once\r\nCSeq: 1 %s\r\nMax-Forwards: 70\r\n"+
+				"Contact: <sip:95500@%s>\r\nContent-Length: 0\r\n\r\n", method, c.Addr(), 20001+i, to, method, conn.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send("INVITE", "<sip:1@127.0.0.1>")
+		for buf := make([]byte, 4096); ; {
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			n, err := conn.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head := string(buf[:n])
+			code, _, _ := strings.Cut(strings.TrimPrefix(head, "SIP/2.0 "), " ")
+			_, to, _ := strings.Cut(head, "\r\nTo: ")
+			to, _, _ = strings.Cut(to, "\r\n")
+			if code < "200" {
+				continue
+			}
+			send("ACK", to)
+			if code == want {
+				break
+			}
+		}
+		settled(t, c)
+	}
+	if n := len(c.Calls()); n != 1 {
+		t.Errorf("%d calls by one INVITE", n)
 	}
 }
