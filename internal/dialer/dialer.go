@@ -159,7 +159,7 @@ func (d *Dialer) begin(ctx context.Context, c *campaign.Campaign) {
 	}
 	d.loops[c.ID] = true
 	d.wg.Go(func() {
-		l := &loop{d: d, c: c, yield: 1, ended: make(chan struct{}, 1)}
+		l := &loop{d: d, c: c, to: d.o.Log.With("campaign", c.ID), yield: 1, ended: make(chan struct{}, 1)}
 		l.run(ctx)
 		d.mu.Lock()
 		delete(d.loops, c.ID)

@@ -2,6 +2,7 @@ package dialer
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"parley/internal/campaign"
@@ -12,7 +13,8 @@ import (
 // which count themselves down over ended.
 type loop struct {
 	d     *Dialer
-	c     *campaign.Campaign
+	c     *campaign.Campaign // as last read; calls have their own, it is replaced under them
+	to    *slog.Logger       // which campaign it is, said once
 	pace  Pace
 	brake Brake
 	ready []ticket
@@ -284,6 +286,6 @@ func (l *loop) finish(ctx context.Context) {
 
 func (l *loop) log(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
-		l.d.o.Log.Warn(what, "campaign", l.c.ID, "error", err)
+		l.to.Warn(what, "error", err)
 	}
 }
