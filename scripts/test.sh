@@ -18,5 +18,5 @@ echo "property tests draw from RAPID_SEED=$RAPID_SEED"
 # Two packages at a time, and those that drive whole banks and browsers one
 # after the other: they measure real time on real sockets and must not starve.
 # shellcheck disable=SC2046
-go test -p 2 -timeout 15m $(go list ./... | grep -v '/e2e')
-go test -p 1 -timeout 20m ./e2e/...
+go test -p 2 -timeout 30m $(go list ./... | grep -v '/e2e')
+go test -p 1 -timeout 30m ./e2e/...
