@@ -200,11 +200,11 @@ func (e *Endpoint) onInfo(req *sip.Request, tx sip.ServerTransaction) {
 		e.respond(req, tx, 481, "Call Does Not Exist", nil)
 		return
 	}
-	e.respond(req, tx, 200, "OK", nil)
 	for line := range strings.Lines(string(req.Body())) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if value = strings.TrimSpace(value); ok && strings.EqualFold(strings.TrimSpace(name), "signal") && validKey(value) {
 			c.press(value[0])
 		}
 	}
+	e.respond(req, tx, 200, "OK", nil) // only now: a BYE that follows it ends the call
 }
